@@ -1,0 +1,211 @@
+// From the commit to the image in the registry: validate, build, push.
+
+#include <cstdio>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "ci/stages.h"
+#include "ci/step_container.h"
+#include "store/files.h"
+
+namespace slipway::ci {
+namespace {
+
+// What the platform adds to a repository's own requirements to check it. Pinned: the same commit
+// gets the same verdict.
+constexpr const char* kCheckRequirements = "pylint==3.3.1\npytest==8.3.3\n";
+constexpr const char* kProgram = "/opt/program";
+constexpr const char* kRevision = "org.opencontainers.image.revision";
+
+// The container contract: `train` and `serve` come as the image's argument, `evaluate` as its
+// own entrypoint's.
+std::string entrypoint_script(const ModelSpec& spec) {
+  const auto line = [](const std::string& word, const std::string& file) {
+    return "  " + word + ") exec python3 -u " + kProgram + "/" + file + " ;;\n";
+  };
+  return std::string("#!/bin/sh\ncd ") + kProgram + " || exit 1\ncase \"$1\" in\n" +
+         line("train", spec.train) + line("evaluate", spec.evaluate) + line("serve", spec.serve) +
+         "  *) exec \"$@\" ;;\nesac\n";
+}
+
+std::string requirements_text(const ShipContext& context) {
+  if (context.spec.requirements.empty()) return "";
+  const auto path = context.source / context.spec.requirements;
+  if (!std::filesystem::is_regular_file(path))
+    throw Error("InvalidSpecification",
+                "slipway.yaml: 'requirements' names " + context.spec.requirements +
+                    ", which is not in the commit");
+  return store::read_file(path, 1u << 20);
+}
+
+images::BuildPlan plan_of(const ShipContext& context) {
+  const ModelSpec& spec = context.spec;
+  for (const std::string& file : {spec.train, spec.evaluate, spec.serve})
+    if (!std::filesystem::is_regular_file(context.source / file))
+      throw Error("InvalidSpecification",
+                  "slipway.yaml names " + file + ", which is not in the commit");
+  images::BuildPlan plan;
+  plan.base = spec.base;
+  plan.requirements = requirements_text(context);
+  plan.source = context.source;
+  plan.ignore = {".git", ".gitignore", "__pycache__"};
+  plan.destination = kProgram;
+  plan.extra_files["/opt/slipway/entrypoint"] = entrypoint_script(spec);
+  plan.entrypoint = {"/opt/slipway/entrypoint"};
+  plan.environment = spec.environment;
+  plan.environment["PYTHONUNBUFFERED"] = "1";
+  plan.environment["PYTHONDONTWRITEBYTECODE"] = "1";
+  plan.labels = {{kRevision, context.repository.head().id}};
+  plan.working_directory = kProgram;
+  return plan;
+}
+
+// A stage's log on the user's machine, and the command that shows it.
+class StageLog {
+ public:
+  StageLog(ShipContext& context, const std::string& stage)
+      : context_(context), path_(context.cache / "logs" / (context.run + "-" + stage + ".log")) {
+    std::filesystem::create_directories(path_.parent_path());
+    file_.open(path_);
+  }
+  void line(std::string_view text) {
+    file_ << text << '\n' << std::flush;
+    context_.observer.line(std::string(text));
+    last_ = text;
+  }
+  [[noreturn]] void fail(const std::string& reason) const {
+    throw Error("StageFailed", reason, 400, Json{{"log", "cat " + path_.string()}});
+  }
+  const std::string& last() const { return last_; }
+
+ private:
+  ShipContext& context_;
+  const std::filesystem::path path_;
+  std::ofstream file_;
+  std::string last_;
+};
+
+images::BuiltImage build_with(ShipContext& context, const images::BuildPlan& plan, StageLog& log) {
+  ContainerSteps steps(context.engine);
+  try {
+    return images::build(plan, context.cache, &context.registry, steps,
+                         [&](std::string_view text) { log.line(text); });
+  } catch (const Error& error) {
+    log.line(error.message());
+    log.fail(error.message());
+  }
+}
+
+// "Your code has been rated at 9.50/10" -> "9.50"
+std::string rating_in(const std::string& line) {
+  constexpr std::string_view kMark = "rated at ";
+  const auto at = line.find(kMark);
+  if (at == std::string::npos) return "";
+  const auto slash = line.find('/', at);
+  return line.substr(at + kMark.size(), slash - at - kMark.size());
+}
+
+std::string lint(ShipContext& context, const Step& base, StageLog& log) {
+  Step step = base;
+  std::array<char, 32> minimum{};
+  std::snprintf(minimum.data(), minimum.size(), "%.2f", context.spec.lint_minimum);
+  step.arguments = {"python3", "-m", "pylint", "--recursive=y", "--score=y", "--fail-on=E,F",
+                    std::string("--fail-under=") + minimum.data(), "."};
+  std::string rating;
+  const int code = run_step(context.engine, step, [&](std::string_view text) {
+    log.line(text);
+    if (const std::string found = rating_in(std::string(text)); !found.empty()) rating = found;
+  });
+  if (code != 0)
+    log.fail("pylint " + (rating.empty() ? "failed" : "rated the code " + rating + " of 10") +
+             "; needed are " + minimum.data() + " and no error");
+  return "pylint " + rating + "/10";
+}
+
+std::string test(ShipContext& context, const Step& base, StageLog& log) {
+  Step step = base;
+  step.arguments = {"python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", context.spec.tests};
+  const int code =
+      run_step(context.engine, step, [&](std::string_view text) { log.line(text); });
+  // pytest: 5 = no test was collected, which is a mistake where tests were named.
+  if (code != 0)
+    log.fail(code == 5 ? "no test in " + context.spec.tests : "tests failed: " + log.last());
+  return log.last();
+}
+
+}  // namespace
+
+std::string validate_stage(ShipContext& context) {
+  if (!context.spec.lint && context.spec.tests.empty()) return "no checks are configured";
+  StageLog log(context, "validate");
+  images::BuildPlan plan = plan_of(context);
+  plan.requirements += std::string(plan.requirements.empty() ? "" : "\n") + kCheckRequirements;
+  const images::BuiltImage built = build_with(context, plan, log);
+  Step step;
+  step.image = images::unpack_locally(built, context.cache);
+  step.environment["HOME"] = "/tmp";
+  step.working_directory = kProgram;
+  step.timeout = std::chrono::seconds(1800);
+  std::vector<std::string> notes;
+  try {
+    if (context.spec.lint) notes.push_back(lint(context, step, log));
+    if (!context.spec.tests.empty()) notes.push_back(test(context, step, log));
+  } catch (const Error& error) {
+    if (error.code() == "StageFailed") throw;
+    log.fail(error.message());
+  }
+  return base::join(notes, ", ");
+}
+
+std::string build_stage(ShipContext& context) {
+  StageLog log(context, "build");
+  const std::string repository = context.spec.repository();
+  const Json found = context.services
+                         .call_if_exists("ecr", "DescribeRepositories",
+                                         {{"repositoryNames", {repository}}}, "does not exist")
+                         .value_or(Json::object());
+  std::optional<Version> last;
+  std::optional<std::string> last_commit;
+  if (found.contains("repositories")) {
+    context.state.account = base::text_or(found["repositories"][0], "registryId");
+    last = latest(context.registry.tags(repository));
+    if (last) {
+      const Json config = context.registry.image_config(repository, last->image());
+      last_commit = base::text_or(
+          base::object_or_empty(base::object_or_empty(config, "config"), "Labels"), kRevision);
+    }
+  } else {
+    const Json created = context.services.call("ecr", "CreateRepository",
+                                               {{"repositoryName", repository}});
+    context.state.account = base::text_or(created["repository"], "registryId");
+  }
+  context.state.role = "arn:aws:iam::" + context.state.account + ":role/slipway-execution";
+  context.state.image_is_new = !last || last_commit != context.repository.head().id;
+  context.state.version =
+      context.state.image_is_new
+          ? next_version(last, context.repository.messages_since(last_commit))
+          : *last;
+  images::BuildPlan plan = plan_of(context);
+  plan.labels["org.opencontainers.image.version"] = context.state.version.image();
+  context.state.built = build_with(context, plan, log);
+  context.state.image =
+      context.registry_host + "/" + repository + ":" + context.state.version.image();
+  context.state.image_digest = context.state.built->digest;
+  return context.state.version.image() + ", " +
+         (context.state.built->dependencies_cached ? "dependencies from the cache, " : "") +
+         context.state.image_digest.substr(0, 19);
+}
+
+std::string push_stage(ShipContext& context) {
+  if (!context.state.image_is_new) {
+    context.state.image_digest = context.registry.manifest_digest(
+        context.spec.repository(), context.state.version.image());
+    return "this commit's image is there already";
+  }
+  images::push(*context.state.built, context.registry, context.spec.repository(),
+               context.state.version.image());
+  return context.state.image;
+}
+
+}  // namespace slipway::ci
