@@ -1,0 +1,70 @@
+// slipway build: the commit at HEAD as an image in the registry.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "ci/stages.h"
+#include "cli/workspace.h"
+
+namespace slipway::cli {
+namespace {
+
+struct BuildOptions {
+  std::string path = ".";
+  bool push = false;
+  bool json = false;
+};
+
+class Lines final : public ci::ShipObserver {
+ public:
+  void started(const std::string&, const std::string&) override {}
+  void ended(const std::string&, std::chrono::milliseconds, const std::string&) override {}
+  void line(const std::string& text) override { std::cerr << text << std::endl; }
+  std::optional<bool> ask(const std::string&, const std::string&) override { return {}; }
+};
+
+int run_build(const Globals& globals, const BuildOptions& options) {
+  Workspace workspace(globals, options.path);
+  Lines lines;
+  ci::ShipContext context{workspace.spec,     workspace.repository, workspace.source,
+                          workspace.cache,    workspace.services,   workspace.registry,
+                          workspace.session.host, *workspace.engine, workspace.clock,
+                          lines};
+  context.run = base::random_hex(6);
+  ci::build_stage(context);
+  if (options.push) ci::push_stage(context);
+  const ci::ShipState& state = context.state;
+  if (options.json) {
+    Json layers = Json::array();
+    for (const auto& layer : state.built->layers)
+      layers.push_back({{"digest", layer.digest}, {"size", layer.size}});
+    std::cout << base::dump_json({{"image", state.image},
+                                  {"digest", state.image_digest},
+                                  {"version", state.version.image()},
+                                  {"pushed", options.push},
+                                  {"layers", layers}})
+              << "\n";
+  } else {
+    std::cout << state.image << "\n" << state.image_digest << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_build(CLI::App& parser, const Globals& globals, Run& run) {
+  auto options = std::make_shared<BuildOptions>();
+  auto* command = parser.add_subcommand(
+      "build", "Build the commit at HEAD into an image with its next semantic version");
+  command->add_option("path", options->path, "Model repository with its slipway.yaml")
+      ->capture_default_str();
+  command->add_flag("--push", options->push, "Push it to the server's registry");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->callback([&globals, &run, options] {
+    run = [&globals, options] { return run_build(globals, *options); };
+  });
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,52 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace slipway::cli {
+namespace {
+
+std::filesystem::path default_data() {
+  if (const char* data = std::getenv("SLIPWAY_DATA")) return data;
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home == nullptr ? "/var/lib" : home) / ".slipway";
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  Globals globals;
+  globals.data = default_data();
+  std::error_code ignored;
+  globals.self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  Run run;
+  CLI::App parser("Takes machine-learning models from a commit to a live endpoint.", "slipway");
+  parser.add_option("--data", globals.data,
+                    "Data directory of the server on this machine (SLIPWAY_DATA, ~/.slipway)");
+  parser.set_version_flag("--version", "slipway 0.1.0");
+  parser.require_subcommand(1);
+  parser.fallthrough();
+  add_up(parser, globals, run);
+  add_down(parser, globals, run);
+  add_env(parser, globals, run);
+  add_ship(parser, globals, run);
+  add_build(parser, globals, run);
+  add_logs(parser, globals, run);
+  try {
+    parser.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return parser.exit(error);
+  }
+  try {
+    return run();
+  } catch (const Error& error) {
+    std::cerr << "slipway: " << error.message() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "slipway: internal error: " << error.what() << "\n";
+  }
+  return 1;
+}
+
+}  // namespace slipway::cli

@@ -1,0 +1,44 @@
+#pragma once
+
+// What building and shipping need: the commit's files in a directory of their own, the
+// specification, the server and a container engine for this user's steps.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+#include "ci/model_spec.h"
+#include "ci/repository.h"
+#include "cli/session.h"
+#include "containers/containers.h"
+#include "images/registry_client.h"
+#include "net/client.h"
+#include "wire/client.h"
+
+namespace slipway::cli {
+
+// Members in the order in which they are needed. Not thread-safe.
+struct Workspace {
+  // Throws Error with file and line for a broken slipway.yaml, and with the next step for
+  // whatever else is missing. Removes the files again when it ends.
+  Workspace(const Globals& globals, const std::filesystem::path& path);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  base::SystemClock clock;
+  net::Client http;
+  ci::Repository repository;
+  std::filesystem::path cache;
+  std::filesystem::path scratch;  // removed at the end
+  std::filesystem::path source;   // the commit's files
+  ci::ModelSpec spec;
+  Session session;
+  wire::ServiceClient services;
+  images::RegistryClient registry;
+  std::unique_ptr<containers::Engine> engine;
+};
+
+}  // namespace slipway::cli
