@@ -60,6 +60,8 @@ std::string fingerprint(const ListQuery& query) {
   const Json fields = {query.account,
                        query.kind,
                        optional(query.parent),
+                       optional(query.parent_contains),
+                       optional(query.has_parent),
                        optional(query.name_contains),
                        optional(query.status),
                        optional(query.created_after),
@@ -120,6 +122,11 @@ Statement select(const ListQuery& query) {
       std::string("select ") + kColumns + " from resources where account = ? and kind = ?",
       {query.account, query.kind}};
   if (query.parent) statement.where("parent = ?", *query.parent);
+  if (query.parent_contains) {
+    statement.where("lower(parent) like ? escape '\\'", containing(*query.parent_contains));
+  }
+  if (query.has_parent)
+    statement.sql += *query.has_parent ? " and parent <> ''" : " and parent = ''";
   if (query.status) statement.where("status = ?", *query.status);
   if (query.name_contains) {
     statement.where("lower(name) like ? escape '\\'", containing(*query.name_contains));

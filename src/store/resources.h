@@ -34,6 +34,8 @@ struct ListQuery {
   std::string account;
   std::string kind;
   std::optional<std::string> parent;
+  std::optional<std::string> parent_contains;  // case-insensitive
+  std::optional<bool> has_parent;
   std::optional<std::string> name_contains;  // case-insensitive
   std::optional<std::string> status;
   std::optional<base::Millis> created_after, created_before;    // exclusive bounds

@@ -198,6 +198,14 @@ TEST_F(Resources, ListFiltersByEachField) {
   query.parent = "group";
   EXPECT_THAT(names(query), ElementsAre("Alpha_1"));
   query = everything();
+  query.parent_contains = "ROU";
+  EXPECT_THAT(names(query), ElementsAre("Alpha_1"));
+  query = everything();
+  query.has_parent = true;
+  EXPECT_THAT(names(query), ElementsAre("Alpha_1"));
+  query.has_parent = false;
+  EXPECT_THAT(names(query), ElementsAre("beta"));
+  query = everything();
   query.status = "InService";
   EXPECT_THAT(names(query), ElementsAre("beta"));
   query = everything();
