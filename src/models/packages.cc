@@ -1,0 +1,243 @@
+// Model packages: versions of a group, and packages without one.
+
+#include <utility>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "images/images.h"
+#include "models/decide.h"
+#include "models/models.h"
+#include "models/requests.h"
+#include "store/outbox.h"
+#include "store/resources.h"
+
+namespace slipway::models {
+namespace {
+
+// The last number given in a group. Outlives the group: an ARN that was signed once never names
+// another model.
+constexpr const char* kCounterKind = "model-package-counter";
+// Requests by their ClientToken, so that one that is sent twice creates one package.
+constexpr const char* kTokenKind = "model-package-token";
+
+[[noreturn]] void refuse_unknown_package(const std::string& arn) {
+  throw Error("ValidationException", "Model Package " + arn + " does not exist.");
+}
+
+std::int64_t next_version(store::Transaction& transaction, const std::string& account,
+                          const std::string& group, base::Millis now) {
+  std::optional<store::Resource> counter = store::find(transaction, account, kCounterKind, group);
+  if (!counter) {
+    store::Resource first;
+    first.account = account;
+    first.kind = kCounterKind;
+    first.name = group;
+    first.created = first.modified = now;
+    first.document = {{"LastVersion", 1}};
+    store::create(transaction, first);
+    return 1;
+  }
+  const std::int64_t version = base::integer_or(counter->document, "LastVersion", 0) + 1;
+  counter->document["LastVersion"] = version;
+  counter->modified = now;
+  store::update(transaction, *counter);
+  return version;
+}
+
+std::string fingerprint(const Json& input) { return base::sha256_hex(base::dump_json(input)); }
+
+// The ARN that the same request got before.
+std::optional<std::string> repeated(store::Reader& reader, const std::string& account,
+                                    const Json& input) {
+  const std::string token = base::text_or(input, "ClientToken");
+  if (token.empty()) return std::nullopt;
+  const auto found = store::find(reader, account, kTokenKind, token);
+  if (!found) return std::nullopt;
+  if (base::text_or(found->document, "Fingerprint") != fingerprint(input)) {
+    throw Error("ConflictException",
+                "The ClientToken " + token + " was used for another request already.");
+  }
+  return base::text_or(found->document, "ModelPackageArn");
+}
+
+void remember_token(store::Transaction& transaction, const std::string& account, const Json& input,
+                    const std::string& arn, base::Millis now) {
+  store::Resource token;
+  token.account = account;
+  token.kind = kTokenKind;
+  token.name = base::text_or(input, "ClientToken");
+  if (token.name.empty()) return;
+  token.parent = arn;
+  token.created = token.modified = now;
+  token.document = {{"ModelPackageArn", arn}, {"Fingerprint", fingerprint(input)}};
+  store::create(transaction, token);
+}
+
+void forget_tokens(store::Transaction& transaction, const std::string& account,
+                   const std::string& arn) {
+  store::ListQuery query;
+  query.account = account;
+  query.kind = kTokenKind;
+  query.parent = arn;
+  const store::Page tokens = store::list(transaction, query);
+  for (const store::Resource& token : tokens.items) {
+    store::remove(transaction, account, kTokenKind, token.name);
+  }
+}
+
+Json event_detail(const Json& document) {
+  Json detail = Json::object();
+  for (const char* member :
+       {"ModelPackageArn", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageName",
+        "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification",
+        "CustomerMetadataProperties", "MetadataProperties"}) {
+    if (document.contains(member)) detail[member] = document[member];
+  }
+  detail["By"] = document["LastModifiedBy"]["IamIdentity"]["Arn"];
+  return detail;
+}
+
+void append_events(store::Transaction& transaction, const store::Resource& package,
+                   const std::vector<std::string>& types) {
+  for (const std::string& type : types) {
+    store::append(transaction, {.at = package.modified,
+                                .account = package.account,
+                                .type = type,
+                                .subject = base::text_or(package.document, "ModelPackageArn"),
+                                .detail = event_detail(package.document)});
+  }
+}
+
+DigestOf digests_from(images::Images& images, const std::string& account) {
+  return [&images, account](const std::string& image) -> std::optional<std::string> {
+    try {
+      return images.resolve(account, image).digest;
+    } catch (const Error& error) {
+      // An image that lies elsewhere is allowed; it has no digest that we could vouch for.
+      if (error.code() == "ValidationException") return std::nullopt;
+      throw;
+    }
+  };
+}
+
+// The input with the digest of every image that this registry has.
+Json with_digests(Json input, const DigestOf& digest_of) {
+  if (input.contains("InferenceSpecification")) {
+    resolve_digests(input["InferenceSpecification"], digest_of);
+  }
+  for (const char* member :
+       {"AdditionalInferenceSpecifications", "AdditionalInferenceSpecificationsToAdd"}) {
+    if (!input.contains(member)) continue;
+    for (Json& specification : input[member]) resolve_digests(specification, digest_of);
+  }
+  return input;
+}
+
+}  // namespace
+
+Json Models::create_package(const wire::Caller& caller, const Json& input) {
+  const std::string group = base::name_of(base::text_or(input, "ModelPackageGroupName"));
+  if (group.empty() == base::text_or(input, "ModelPackageName").empty()) {
+    throw Error("ValidationException",
+                "A model package needs either a ModelPackageGroupName or a ModelPackageName.");
+  }
+  const Json resolved = with_digests(input, digests_from(images_, caller.account));
+  const std::string arn = database_.write([&](store::Transaction& transaction) {
+    if (const auto before = repeated(transaction, caller.account, input)) return *before;
+    const base::Millis now = clock_.now();
+    PackageId id;
+    if (group.empty()) {
+      id.name = base::text_or(input, "ModelPackageName");
+    } else if (!store::find(transaction, caller.account, kGroupKind, group)) {
+      throw Error(
+          "ValidationException",
+          "Model Package Group " + group_arn(region_, caller.account, group) + " does not exist.");
+    } else {
+      id.group = group;
+      id.version = next_version(transaction, caller.account, group, now);
+    }
+    store::Resource package;
+    package.account = caller.account;
+    package.kind = kPackageKind;
+    package.name = id.resource_name();
+    package.parent = id.group;
+    package.created = package.modified = now;
+    const std::string created = package_arn(region_, caller.account, id);
+    if (store::find(transaction, caller.account, kPackageKind, package.name)) {
+      throw Error("ValidationException", "Model Package already exists: " + created);
+    }
+    package.document = package_document(resolved, id, created, caller, now);
+    package.status = base::text_or(package.document, "ModelApprovalStatus");
+    store::create(transaction, package);
+    store::set_tags(transaction, created, tags_in(input));
+    remember_token(transaction, caller.account, input, created, now);
+    append_events(transaction, package, {"ModelPackage.Created"});
+    append_events(transaction, package, approval_events("", package.status));
+    return created;
+  });
+  return {{"ModelPackageArn", arn}};
+}
+
+Json Models::describe_package(const std::string& account, const Json& input) const {
+  const PackageId id = package_id(base::text_or(input, "ModelPackageName"));
+  const auto package = database_.read([&](store::Reader& reader) {
+    return store::find(reader, account, kPackageKind, id.resource_name());
+  });
+  if (!package) refuse_unknown_package(package_arn(region_, account, id));
+  return described(package->document);
+}
+
+Json Models::update_package(const wire::Caller& caller, const Json& input) {
+  const PackageId id = package_id(base::text_or(input, "ModelPackageArn"));
+  const std::string arn = package_arn(region_, caller.account, id);
+  const Json resolved = with_digests(input, digests_from(images_, caller.account));
+  database_.write([&](store::Transaction& transaction) {
+    auto package = store::find(transaction, caller.account, kPackageKind, id.resource_name());
+    if (!package) refuse_unknown_package(arn);
+    const std::string before = package->status;
+    package->modified = clock_.now();
+    update_package_document(package->document, resolved, caller, package->modified);
+    package->status = base::text_or(package->document, "ModelApprovalStatus");
+    store::update(transaction, *package);
+    append_events(transaction, *package, approval_events(before, package->status));
+  });
+  return {{"ModelPackageArn", arn}};
+}
+
+void Models::delete_package(const std::string& account, const Json& input) {
+  const PackageId id = package_id(base::text_or(input, "ModelPackageName"));
+  const std::string arn = package_arn(region_, account, id);
+  database_.write([&](store::Transaction& transaction) {
+    if (!store::remove(transaction, account, kPackageKind, id.resource_name())) {
+      refuse_unknown_package(arn);
+    }
+    store::remove_all_tags(transaction, arn);
+    forget_tokens(transaction, account, arn);
+  });
+}
+
+Json Models::list_packages(const std::string& account, const Json& input) const {
+  store::ListQuery query = list_query(account, kPackageKind, input, store::Order::kAscending);
+  const std::string group = base::name_of(base::text_or(input, "ModelPackageGroupName"));
+  const std::string type =
+      base::text_or(input, "ModelPackageType", group.empty() ? "Unversioned" : "Versioned");
+  if (!group.empty()) query.parent = group;
+  if (type != "Both") query.has_parent = type == "Versioned";
+  if (type == "Versioned") {
+    // A version's name is that of its group.
+    query.parent_contains = std::exchange(query.name_contains, std::nullopt);
+  }
+  if (input.contains("ModelApprovalStatus")) {
+    query.status = base::text_or(input, "ModelApprovalStatus");
+  }
+  const store::Page page =
+      database_.read([&](store::Reader& reader) { return store::list(reader, query); });
+  return list_answer(
+      page, "ModelPackageSummaryList",
+      {"ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn",
+       "ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus",
+       "ModelLifeCycle", "ModelPackageRegistrationType"});
+}
+
+}  // namespace slipway::models
