@@ -180,17 +180,16 @@ void Execution::prepare(const store::Resource& job) {
 
 void Execution::load_inputs(const store::Resource& job) {
   for (const PlannedInput& input : plan_->inputs) {
-    const bool read_only = input.use == PlannedInput::Use::kReadOnly;
     std::size_t count = 0;
     try {
       count = download_prefix(workshop_.objects, job.account, input.from, work_ / input.into,
-                              read_only ? Sharing::kLinked : Sharing::kCopied,
                               {.interrupted = [&] { return interrupted_.load(); }});
     } catch (const Error& error) {
       if (interrupted_) return;
       preparation_failure_ = download_failure(input.uri, error.message());
     }
-    if (preparation_failure_.empty() && count == 0 && read_only) {
+    if (preparation_failure_.empty() && count == 0 &&
+        input.presence == PlannedInput::Presence::kRequired) {
       preparation_failure_ = no_objects_failure(input.uri);
     }
     if (!preparation_failure_.empty()) {

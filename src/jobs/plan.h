@@ -23,10 +23,8 @@ struct PlannedInput {
   std::string uri;
   objects::Location from;
   std::filesystem::path into;
-  enum class Use {
-    kReadOnly,  // must have objects
-    kRestored,  // the container goes on writing there; may be empty
-  } use = Use::kReadOnly;
+  // Whether a prefix without any object is a failure.
+  enum class Presence { kRequired, kOptional } presence = Presence::kRequired;
 };
 
 struct PlannedMount {

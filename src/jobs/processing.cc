@@ -21,7 +21,7 @@ const Json& outputs_of(const Json& request) {
   return array_or_empty(object_or_empty(request, "ProcessingOutputConfig"), "Outputs");
 }
 
-// Each local path once, so that no directory is both shared read-only and written to.
+// Each local path once: two directories cannot lie at one place.
 class LocalPaths {
  public:
   void take(const std::string& path, const std::string& place) {
@@ -137,7 +137,7 @@ void plan_inputs(const Json& document, RunPlan& plan) {
                            .uri = uri,
                            .from = s3_location(uri, "S3Uri"),
                            .into = into});
-    plan.mounts.push_back({into, text_or(source, "LocalPath"), containers::Access::kReadOnly});
+    plan.mounts.push_back({into, text_or(source, "LocalPath"), containers::Access::kReadWrite});
   }
 }
 

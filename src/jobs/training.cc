@@ -135,14 +135,17 @@ Json resource_config(const Json& document) {
 }
 
 void plan_data(const Json& document, RunPlan& plan) {
+  const Json& specification = object_or_empty(document, "AlgorithmSpecification");
   for (const Json& channel : array_or_empty(document, "InputDataConfig")) {
     const Json& source = object_or_empty(object_or_empty(channel, "DataSource"), "S3DataSource");
     const std::string name = text_or(channel, "ChannelName");
     const std::string uri = text_or(source, "S3Uri");
-    plan.inputs.push_back({.name = name,
-                           .uri = uri,
-                           .from = s3_location(uri, "S3Uri"),
-                           .into = std::filesystem::path("input/data") / name});
+    const std::filesystem::path into = "input/data/" + name;
+    plan.inputs.push_back(
+        {.name = name, .uri = uri, .from = s3_location(uri, "S3Uri"), .into = into});
+    if (input_mode_of(specification, channel) == "FastFile") {
+      plan.mounts.push_back({into, "/opt/ml/input/data/" + name, containers::Access::kReadOnly});
+    }
   }
   const Json& checkpoints = object_or_empty(document, "CheckpointConfig");
   if (checkpoints.empty()) return;
@@ -153,7 +156,7 @@ void plan_data(const Json& document, RunPlan& plan) {
                          // longer name.
                          .from = s3_location(join_s3(uri, ""), "CheckpointConfig.S3Uri"),
                          .into = "checkpoints",
-                         .use = PlannedInput::Use::kRestored});
+                         .presence = PlannedInput::Presence::kOptional});
   plan.uploads.push_back({.from = "checkpoints", .to = s3_location(uri, "CheckpointConfig.S3Uri")});
 }
 
@@ -230,8 +233,7 @@ RunPlan plan_training(const Json& document) {
   plan.files["input/config/inputdataconfig.json"] = base::dump_json(input_data_config(document));
   plan.files["input/config/resourceconfig.json"] = base::dump_json(resource_config(document));
   plan.directories = {"input/data", "model", "output", "output/data", "checkpoints"};
-  // Read-only: the files may share their bytes with the object store.
-  plan.mounts = {{"input", "/opt/ml/input", containers::Access::kReadOnly},
+  plan.mounts = {{"input", "/opt/ml/input", containers::Access::kReadWrite},
                  {"model", "/opt/ml/model", containers::Access::kReadWrite},
                  {"output", "/opt/ml/output", containers::Access::kReadWrite},
                  {"checkpoints", checkpoint_path(object_or_empty(document, "CheckpointConfig")),

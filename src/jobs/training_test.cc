@@ -126,14 +126,18 @@ TEST(TrainingPlan, TellsTheContainerItsJob) {
   EXPECT_EQ(plan.environment.at("TRAINING_JOB_ARN"), kArn);
 }
 
-TEST(TrainingPlan, NeverMountsInputDataWritable) {
-  for (const PlannedMount& mount : plan_of(a_request()).mounts) {
-    if (mount.source != "input") continue;
-    EXPECT_EQ(mount.target, "/opt/ml/input");
-    EXPECT_EQ(mount.access, containers::Access::kReadOnly);
-    return;
-  }
-  FAIL() << "input is not mounted";
+TEST(TrainingPlan, MountsAFastFileChannelReadOnlyWithinTheInput) {
+  const auto mounts = plan_of(a_request()).mounts;
+
+  const auto input = std::find_if(mounts.begin(), mounts.end(), [](const PlannedMount& each) {
+    return each.target == "/opt/ml/input" && each.access == containers::Access::kReadWrite;
+  });
+  const auto channel = std::find_if(mounts.begin(), mounts.end(), [](const PlannedMount& each) {
+    return each.target == "/opt/ml/input/data/test" && each.source == "input/data/test" &&
+           each.access == containers::Access::kReadOnly;
+  });
+  ASSERT_NE(channel, mounts.end());
+  EXPECT_LT(input, channel);
 }
 
 TEST(TrainingPlan, UploadsTheModelUnlessTheJobFailed) {
@@ -177,7 +181,7 @@ TEST(TrainingPlan, RestoresAndSavesCheckpoints) {
   ASSERT_NE(upload_from(plan, "checkpoints"), nullptr);
   EXPECT_EQ(upload_from(plan, "checkpoints")->to.key, "checkpoints");
   EXPECT_EQ(plan.inputs.back().from.key, "checkpoints/");
-  EXPECT_EQ(plan.inputs.back().use, PlannedInput::Use::kRestored);
+  EXPECT_EQ(plan.inputs.back().presence, PlannedInput::Presence::kOptional);
 }
 
 TEST(TrainingPlan, GivesNetworkOnlyWithAVpcConfig) {

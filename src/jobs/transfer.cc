@@ -27,29 +27,14 @@ void make_parent(const fs::path& file, const std::string& key) {
   }
 }
 
-void make_readable(const fs::path& file) {
-  // The container's user need not be this process's; the directories above stay closed to
-  // everybody else on the machine.
-  fs::permissions(file, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read,
-                  fs::perm_options::add);
-}
-
-void download_one(const objects::Objects& objects, const std::string& account,
-                  const std::string& bucket, const std::string& key, const fs::path& target,
-                  Sharing sharing) {
-  make_parent(target, key);
-  if (sharing == Sharing::kLinked) {
-    objects.download(account, bucket, key, target);
-    make_readable(target);
-    return;
+// The container's user need not be this process's; the directories above stay closed to
+// everybody else on the machine.
+void open_to_all(const fs::path& directory) {
+  fs::permissions(directory, fs::perms::all);
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    const bool is_directory = entry.is_directory();
+    fs::permissions(entry.path(), is_directory ? fs::perms::all : static_cast<fs::perms>(0666));
   }
-  const fs::path shared = target.string() + ".slipway-download";
-  objects.download(account, bucket, key, shared);
-  fs::copy_file(shared, target, fs::copy_options::overwrite_existing);
-  fs::remove(shared);
-  fs::permissions(target, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read |
-                              fs::perms::group_write | fs::perms::others_read |
-                              fs::perms::others_write);
 }
 
 }  // namespace
@@ -81,7 +66,7 @@ std::string join_s3(std::string_view uri, std::string_view rest) {
 
 std::size_t download_prefix(const objects::Objects& objects, const std::string& account,
                             const objects::Location& from, const fs::path& directory,
-                            Sharing sharing, const TransferOptions& options) {
+                            const TransferOptions& options) {
   // Listed first, downloaded after: a download reads the database itself.
   std::vector<std::string> keys;
   objects.for_each(account, from.bucket, from.key, [&](const objects::ObjectInfo& object) {
@@ -97,9 +82,11 @@ std::size_t download_prefix(const objects::Objects& objects, const std::string& 
     if (options.interrupted()) throw Error("Interrupted", "The transfer was interrupted", 503);
     const std::string relative = relative_path(from.key, key);
     if (relative.empty()) continue;
-    download_one(objects, account, from.bucket, key, directory / relative, sharing);
+    make_parent(directory / relative, key);
+    objects.download(account, from.bucket, key, directory / relative);
     ++count;
   }
+  open_to_all(directory);
   return count;
 }
 

@@ -26,22 +26,18 @@ std::string relative_path(std::string_view prefix, std::string_view key);
 // "s3://bucket/a" + "b/c" = "s3://bucket/a/b/c", with one "/" between.
 std::string join_s3(std::string_view uri, std::string_view rest);
 
-enum class Sharing {
-  kLinked,  // may share bytes with the object store: only for read-only mounts
-  kCopied,  // bytes of its own
-};
-
 struct TransferOptions {
   std::size_t max_objects = 1'000'000;  // of one input
   // Asked between objects; true ends the transfer with Error{Interrupted}.
   std::function<bool()> interrupted = [] { return false; };
 };
 
-// Downloads every object of the prefix `from` into `directory` and returns their number.
-// Throws Error with S3's codes, or ValidationException where a path cannot be made.
+// Downloads every object of the prefix `from` into `directory`, writable by any user, and
+// returns their number. Throws Error with S3's codes, or ValidationException where a path cannot
+// be made.
 std::size_t download_prefix(const objects::Objects& objects, const std::string& account,
                             const objects::Location& from, const std::filesystem::path& directory,
-                            Sharing sharing, const TransferOptions& options);
+                            const TransferOptions& options);
 
 // Uploads the regular files below `directory` to `to`/<relative path>; symbolic links are not
 // followed. `outgoing`: an empty directory on the same file system, from which the store may take
