@@ -68,8 +68,10 @@ ConnectionExchange* ExchangePool::make(Loop& loop, Connection& connection) {
 }
 
 void ExchangePool::give_back(void* memory, std::size_t place) {
-  out_[place] = out_.back();
-  out_[place]->place_ = place;
+  if (place + 1 < out_.size()) {
+    out_[place] = out_.back();
+    out_[place]->place_ = place;
+  }
   out_.pop_back();
   free_.push_back(memory);
 }

@@ -36,7 +36,7 @@ struct Answer {
   std::string body;
 };
 
-// A blocking client. Every wait has a deadline.
+// A blocking client. Every wait has a deadline. One thread may send while another receives.
 class TestClient {
  public:
   explicit TestClient(std::uint16_t port, int receive_buffer = 0) {
@@ -97,12 +97,12 @@ class TestClient {
  private:
   bool wait(short events) {
     pollfd waited{socket_.get(), events, 0};
-    timed_out_ = ::poll(&waited, 1, kTestDeadlineMilliseconds) == 0;
-    return !timed_out_;
+    return ::poll(&waited, 1, kTestDeadlineMilliseconds) > 0;
   }
   bool read_more() {
     char bytes[65536];
-    if (!wait(POLLIN)) return false;
+    timed_out_ = !wait(POLLIN);
+    if (timed_out_) return false;
     const ssize_t got = ::recv(socket_.get(), bytes, sizeof bytes, 0);
     if (got <= 0) return false;
     received_.append(bytes, static_cast<std::size_t>(got));
