@@ -22,9 +22,9 @@ TEST(ThreadPool, RunsWhatIsQueuedBeforeItStops) {
 }
 
 TEST(ThreadPool, RefusesWhatDoesNotFitIntoTheQueue) {
-  ThreadPool pool({.name = "test", .threads = 1, .queue = 1});
   std::promise<void> started;
   std::promise<void> may_end;
+  ThreadPool pool({.name = "test", .threads = 1, .queue = 1});
   ASSERT_TRUE(pool.submit([&] {
     started.set_value();
     may_end.get_future().wait();
@@ -47,8 +47,8 @@ TEST(ThreadPool, RefusesWorkOnceStopped) {
 }
 
 TEST(ThreadPool, GoesOnAfterATaskThatThrows) {
-  ThreadPool pool({.name = "a-name-longer-than-fifteen", .threads = 1, .queue = 2});
   std::promise<void> ran;
+  ThreadPool pool({.name = "a-name-longer-than-fifteen", .threads = 1, .queue = 2});
   ASSERT_TRUE(pool.submit([] { throw std::runtime_error("expected by the test"); }));
   ASSERT_TRUE(pool.submit([&] { ran.set_value(); }));
 

@@ -39,6 +39,7 @@ class DatabaseTest : public testing::Test {
   // Holds the writer's thread until the returned promise is set, so that what comes
   // meanwhile lands in one commit.
   struct Blocker {
+    std::promise<void> holding;
     std::promise<void> may_go;
     std::thread thread;
     ~Blocker() {
@@ -46,14 +47,13 @@ class DatabaseTest : public testing::Test {
     }
   };
   void block(Blocker& blocker) {
-    std::promise<void> holding;
     blocker.thread = std::thread([&] {
       database_->write([&](Transaction&) {
-        holding.set_value();
+        blocker.holding.set_value();
         blocker.may_go.get_future().wait();
       });
     });
-    holding.get_future().wait();
+    blocker.holding.get_future().wait();
   }
 
   std::unique_ptr<Database> database_;
