@@ -2,9 +2,9 @@
 
 // An owned file descriptor.
 
-#include <unistd.h>
-
 #include <utility>
+
+#include <unistd.h>
 
 namespace slipway::base {
 

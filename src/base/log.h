@@ -25,8 +25,8 @@ struct Field {
   Field(std::string_view n, const char* v) : name(n), value(v) {}
   Field(std::string_view n, std::string_view v) : name(n), value(v) {}
   template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Field(std::string_view n, Number v) : name(n), value(std::to_string(v)) {}
+  requires std::is_arithmetic_v<Number> Field(std::string_view n, Number v)
+      : name(n), value(std::to_string(v)) {}
 };
 
 void log(Level level, std::string_view message, std::initializer_list<Field> fields = {});

@@ -142,7 +142,8 @@ std::string path_of(const Command& command) {
 
 enum class Stream { kOpen, kEnded };
 
-// Takes all that lies in the pipe. Where a grandchild keeps writing, the bound keeps the turn short.
+// Takes all that lies in the pipe. Where a grandchild keeps writing, the bound keeps the turn
+// short.
 Stream drain(int descriptor, std::string& kept, const Command& command) {
   std::array<char, 65536> buffer;
   std::size_t taken = 0;
