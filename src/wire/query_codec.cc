@@ -94,14 +94,15 @@ Json map_from(const Shape& shape, const Node& items) {
 Json structure_from(const Shape& shape, const Node& node) {
   Json result = Json::object();
   for (const Member& member : shape.members) {
-    const Shape& of = *member.shape;
-    // A flattened list's elements carry their own name where they have one.
-    const bool renamed =
-        of.type == ShapeType::kList && (member.flattened || of.flattened) && of.element.named;
-    if (const Node* child = node.find(renamed ? of.element.wire_name : member.wire_name))
+    if (const Node* child = node.find(member.wire_name))
       result[member.name] = value_from(member, *child);
   }
   return result;
+}
+
+std::string namespace_of(const ServiceModel* model) {
+  if (!model || model->xml_namespace().empty()) return {};
+  return " xmlns=\"" + escape_xml(model->xml_namespace()) + "\"";
 }
 
 class QueryCodec final : public Codec {
@@ -119,7 +120,7 @@ class QueryCodec final : public Codec {
                        std::string_view request_id) const override {
     XmlWriter writer(false);
     const std::string root = operation.name + "Response";
-    writer.open(root, " xmlns=\"" + escape_xml(model.xml_namespace()) + "\"");
+    writer.open(root, namespace_of(&model));
     if (const Shape* shape = model.shape(operation.output_shape)) {
       if (!operation.result_wrapper.empty()) writer.open(operation.result_wrapper);
       structure_to_xml(writer, *shape, reply.output);
@@ -138,9 +139,7 @@ class QueryCodec final : public Codec {
 
   net::Response refuse(const ServiceModel* model, const Failure& failure) const override {
     XmlWriter writer(false);
-    writer.open("ErrorResponse", model && !model->xml_namespace().empty()
-                                     ? " xmlns=\"" + escape_xml(model->xml_namespace()) + "\""
-                                     : "");
+    writer.open("ErrorResponse", namespace_of(model));
     writer.open("Error");
     writer.element("Type", failure.status < 500 ? "Sender" : "Receiver");
     const bool has_code = failure.shape && !failure.shape->error_code.empty();

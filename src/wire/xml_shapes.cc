@@ -7,13 +7,6 @@ namespace {
 
 bool is_flattened(const Member& member) { return member.flattened || member.shape->flattened; }
 
-// A flattened list's elements carry their own name where they have one.
-const std::string& element_name(const Member& member) {
-  if (member.shape->type == ShapeType::kList && is_flattened(member) && member.shape->element.named)
-    return member.shape->element.wire_name;
-  return member.wire_name;
-}
-
 std::string_view without_prefix(std::string_view name) {
   const std::size_t colon = name.find(':');
   return colon == std::string_view::npos ? name : name.substr(colon + 1);
@@ -94,7 +87,7 @@ Json structure_from_xml(const Shape& shape, const XmlElement& element) {
           result[member.name] = scalar_from_text(member, value, TimeFormat::kIso8601);
       continue;
     }
-    const std::string_view name = without_prefix(element_name(member));
+    const std::string_view name = without_prefix(member.wire_name);
     if (!is_flattened(member) ||
         (member.shape->type != ShapeType::kList && member.shape->type != ShapeType::kMap)) {
       if (const XmlElement* child = element.find(name))
@@ -129,7 +122,7 @@ std::string attributes_of(const Shape& shape, const std::optional<XmlNamespace>&
 }
 
 void member_to_xml(XmlWriter& writer, const Member& member, const Json& value) {
-  const std::string& name = element_name(member);
+  const std::string& name = member.wire_name;
   if (is_flattened(member) && member.shape->type == ShapeType::kList) {
     for (const Json& item : value) {
       Member element = member.shape->element;
