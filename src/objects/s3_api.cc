@@ -96,16 +96,13 @@ Properties properties_of(const wire::Call& call) {
   Properties properties;
   for (const char* member :
        {"CacheControl", "ContentDisposition", "ContentLanguage", "WebsiteRedirectLocation",
-        "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"}) {
+        "Expires", "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled"}) {
     if (call.has(member)) properties.headers[member] = call.input[member];
   }
   std::string type = call.text("ContentType");
   properties.headers["ContentType"] = type.empty() ? "binary/octet-stream" : type;
   std::string encoding = stored_encoding(call.text("ContentEncoding"));
   if (!encoding.empty()) properties.headers["ContentEncoding"] = encoding;
-  if (auto expires = time_of(call, "Expires")) {
-    properties.headers["Expires"] = base::http_date(*expires);
-  }
   properties.metadata = metadata_of(call);
   if (call.has("Tagging")) properties.tags = parse_tagging(call.text("Tagging"));
   if (call.has("StorageClass")) {

@@ -49,7 +49,7 @@ struct PartInfo {
 // What a client says of an object beside its bytes.
 struct Properties {
   std::string storage_class = "STANDARD";
-  // The S3 members of the same names (ContentType, …), Expires as HTTP date.
+  // The S3 members of the same names (ContentType, …), as they are answered.
   Json headers = Json::object();
   std::map<std::string, std::string> metadata;
   std::map<std::string, std::string> tags;
