@@ -22,14 +22,16 @@ def lab(server):
 
 
 def training_request(name, script, **changes):
+    """The script travels in the environment: members of an entrypoint are one short line each."""
     request = {
         "TrainingJobName": name,
         "RoleArn": ROLE,
         "AlgorithmSpecification": {
             "TrainingImage": "host",
             "TrainingInputMode": "File",
-            "ContainerEntrypoint": ["/bin/sh", "-c", script],
+            "ContainerEntrypoint": ["/bin/sh", "-c", 'eval "$SCRIPT"'],
         },
+        "Environment": {"SCRIPT": script},
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 600},
