@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -33,19 +34,21 @@ class LogPump {
   // Follows the container until drain(). Repeatable after a restart.
   void follow(const std::string& container, Target target);
   // Carries over what is left, waits for it to be durable, and stops following. Call it
-  // after the container's end.
+  // after the container's end. Throws what the database or `on_lines` throws; then it can be
+  // repeated.
   void drain(const std::string& container);
 
  private:
   struct Followed;
+  enum class End { kMayGrow, kReached };
   void run();
-  bool carry(Followed& followed);
+  bool carry(Followed& followed, End end);
 
   Engine& engine_;
   observe::Logs& logs_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::string, std::unique_ptr<Followed>> followed_;  // guarded by mutex_
+  std::map<std::string, std::shared_ptr<Followed>> followed_;  // guarded by mutex_
   bool stopping_ = false;                                      // guarded by mutex_
   std::thread thread_;
 };
