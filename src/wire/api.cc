@@ -9,6 +9,7 @@
 #include "wire/codec.h"
 #include "wire/services.h"
 #include "wire/sigv4.h"
+#include "wire/sigv4_keys.h"
 #include "wire/validation.h"
 
 namespace slipway::wire {
@@ -17,10 +18,6 @@ namespace {
 // The largest body, in bytes, that is taken before its sender is verified: the JSON protocols
 // sign the body itself, so it has to be read first.
 constexpr std::int64_t kUnverifiedBody = 64 << 20;
-
-bool is_hexadecimal_digest(std::string_view text) {
-  return text.size() == 64 && base::from_hex(text).has_value();
-}
 
 // What an answer says besides the operation's output.
 struct Exchange {
@@ -139,7 +136,7 @@ struct Api::State {
   Verified verify_request(const net::Request& request) const {
     const auto claim = claim_of(request);
     const bool digest_counts =
-        !claim || claim->payload_sha256.empty() || is_hexadecimal_digest(claim->payload_sha256);
+        !claim || claim->payload_sha256.empty() || is_hex_digest(claim->payload_sha256);
     return verify(request, credentials, clock.now(),
                   digest_counts ? request.body.sha256() : std::string(), &keys);
   }
@@ -195,12 +192,17 @@ std::optional<net::Response> Api::admit(const net::RequestHead& head) const {
       return refuse(exchange, in_dialect(exchange.target.dialect,
                                          Error(std::string(code_of(refusal)),
                                                std::string(message_of(refusal)), 403)));
-    const auto length = base::parse_integer(head.headers.get("content-length"));
-    if (claim && claim->payload_sha256.empty() && length.value_or(0) > kUnverifiedBody)
-      return refuse(
-          exchange,
-          Error("RequestEntityTooLarge",
-                "The body is larger than " + std::to_string(kUnverifiedBody) + " bytes", 413));
+    if (claim && claim->payload_sha256.empty()) {
+      const auto length = base::parse_integer(head.headers.get("content-length"));
+      if (!length)
+        return refuse(exchange, Error("MissingContentLength",
+                                      "You must provide the Content-Length HTTP header.", 411));
+      if (*length > kUnverifiedBody)
+        return refuse(
+            exchange,
+            Error("RequestEntityTooLarge",
+                  "The body is larger than " + std::to_string(kUnverifiedBody) + " bytes", 413));
+    }
     return std::nullopt;
   } catch (const Error& error) {
     return refuse(exchange, error);

@@ -360,6 +360,23 @@ TEST_F(ApiTest, AdmitsBodiesOfThoseItKnows) {
   EXPECT_THAT(body(*refused), HasSubstr("<Code>SignatureDoesNotMatch</Code>"));
 }
 
+TEST_F(ApiTest, LimitsBodiesThatItCannotVerifyByTheirHead) {
+  api_.on("sagemaker", "CreateModel", [](Call&) { return Reply(); });
+  net::Request create = request("POST", "/");
+  create.headers.add("X-Amz-Target", "SageMaker.CreateModel");
+  sign(create, kKey, "us-east-1", "sagemaker", create.body.sha256(), clock_.now());
+  create.headers.remove("X-Amz-Content-Sha256");
+  const auto status = [&](const char* length) {
+    net::Request sized = create;
+    if (length) sized.headers.add("Content-Length", length);
+    const auto answer = api_.admit(sized);
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(status("2000000"), 0);
+  EXPECT_EQ(status("67108865"), 413);
+  EXPECT_EQ(status(nullptr), 411);
+}
+
 TEST_F(ApiTest, KnowsWhatIsForIt) {
   net::Request target = request("POST", "/");
   target.headers.add("X-Amz-Target", "SageMaker.ListModels");

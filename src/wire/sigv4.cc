@@ -1,138 +1,34 @@
 #include "wire/sigv4.h"
 
 #include <algorithm>
-#include <map>
 
-#include "base/digest.h"
 #include "base/error.h"
 #include "base/strings.h"
 #include "wire/sigv4_canonical.h"
+#include "wire/sigv4_claim.h"
 #include "wire/sigv4_keys.h"
 
 namespace slipway::wire {
 namespace {
 
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
 constexpr std::string_view kEmptySha256 =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 constexpr base::Millis kSkew = 15 * 60 * 1000;
-constexpr std::int64_t kLongestLifetime = 7 * 24 * 3600;  // seconds
-constexpr std::size_t kMostSignedHeaders = 100;
 
-struct Parsed {
-  std::optional<Claim> claim;
-  Refusal refusal = Refusal::kNone;
-};
-
-Parsed broken() { return {std::nullopt, Refusal::kIncomplete}; }
-
-bool read_credential(std::string_view text, Claim& claim) {
-  // From the end: an access key may hold a "/", the four parts after it may not.
-  std::array<std::string_view, 4> parts;
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    const std::size_t slash = text.rfind('/');
-    if (slash == std::string_view::npos) return false;
-    parts[i] = text.substr(slash + 1);
-    text = text.substr(0, slash);
-  }
-  claim.access_key = text;
-  claim.date = parts[0];
-  claim.region = parts[1];
-  claim.service = parts[2];
-  return !text.empty() && claim.date.size() == 8 && !claim.service.empty() &&
-         parts[3] == "aws4_request";
+// The text under the signature, for a canonical request.
+std::string text_of(const ClaimView& claim, std::string_view canonical) {
+  std::string text;
+  text.reserve(160 + claim.region.size() + claim.service.size());
+  text.append("AWS4-HMAC-SHA256\n").append(claim.time).append(1, '\n');
+  text.append(claim.date).append(1, '/').append(claim.region).append(1, '/');
+  text.append(claim.service).append("/aws4_request\n");
+  Sha256 hash;
+  hash.update(canonical);
+  const auto digest = as_hex(hash.finish());
+  return text.append(digest.data(), digest.size());
 }
 
-bool read_signed_headers(std::string_view text, Claim& claim) {
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(';'), text.size());
-    claim.signed_headers.emplace_back(base::lower(text.substr(0, end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (claim.signed_headers.size() > kMostSignedHeaders) return false;
-  }
-  return std::find(claim.signed_headers.begin(), claim.signed_headers.end(), "host") !=
-         claim.signed_headers.end();
-}
-
-Parsed parse_header(const net::RequestView& request, std::string_view authorization) {
-  Claim claim;
-  std::string_view rest = authorization.substr(kAlgorithm.size());
-  bool complete = true;
-  int seen = 0;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    const std::string_view part = base::trim(rest.substr(0, end));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (part.starts_with("Credential=")) {
-      complete = complete && read_credential(part.substr(11), claim);
-      seen |= 1;
-    } else if (part.starts_with("SignedHeaders=")) {
-      complete = complete && read_signed_headers(part.substr(14), claim);
-      seen |= 2;
-    } else if (part.starts_with("Signature=")) {
-      claim.signature = part.substr(10);
-      seen |= 4;
-    }
-  }
-  if (!complete || seen != 7) return broken();
-  claim.time = request.header("x-amz-date");
-  if (claim.time.empty()) {
-    const auto date = base::parse_http_date(request.header("date"));
-    if (!date) return broken();
-    claim.time = base::basic_time(*date);
-  }
-  claim.payload_sha256 = request.header("x-amz-content-sha256");
-  claim.session_token = request.header("x-amz-security-token");
-  return {std::move(claim), Refusal::kNone};
-}
-
-Parsed parse_query(const net::RequestView& request, std::string_view query) {
-  Claim claim;
-  claim.presigned = true;
-  std::map<std::string, std::string, std::less<>> values;
-  for (auto& [name, value] : base::parse_query(query))
-    if (name.starts_with("X-Amz-")) values.emplace(std::move(name), std::move(value));
-  if (values["X-Amz-Algorithm"] != kAlgorithm) return broken();
-  if (!read_credential(values["X-Amz-Credential"], claim)) return broken();
-  if (!read_signed_headers(values["X-Amz-SignedHeaders"], claim)) return broken();
-  const auto lifetime = base::parse_integer(values["X-Amz-Expires"]);
-  if (!lifetime || *lifetime < 1 || *lifetime > kLongestLifetime) return broken();
-  claim.lifetime = std::chrono::seconds(*lifetime);
-  claim.signature = values["X-Amz-Signature"];
-  claim.time = values["X-Amz-Date"];
-  claim.session_token = values["X-Amz-Security-Token"];
-  claim.payload_sha256 = values["X-Amz-Content-Sha256"];
-  if (claim.payload_sha256.empty()) claim.payload_sha256 = request.header("x-amz-content-sha256");
-  if (claim.payload_sha256.empty() && claim.service == "s3") claim.payload_sha256 = kUnsigned;
-  return {std::move(claim), Refusal::kNone};
-}
-
-Parsed parse_claim(const net::RequestView& request) {
-  const std::string_view authorization = request.header("authorization");
-  if (authorization.starts_with(kAlgorithm)) return parse_header(request, authorization);
-  const std::size_t mark = request.target.find('?');
-  if (mark != std::string_view::npos) {
-    const std::string_view query = request.target.substr(mark + 1);
-    if (query.find("X-Amz-Signature=") != std::string_view::npos ||
-        query.find("X-Amz-Credential=") != std::string_view::npos)
-      return parse_query(request, query);
-  }
-  return {std::nullopt, Refusal::kMissing};
-}
-
-std::string scope_of(const Claim& claim) {
-  std::string scope;
-  scope.reserve(claim.date.size() + claim.region.size() + claim.service.size() + 15);
-  return scope.append(claim.date)
-      .append(1, '/')
-      .append(claim.region)
-      .append(1, '/')
-      .append(claim.service)
-      .append("/aws4_request");
-}
-
-Refusal check_time(const Claim& claim, base::Millis now) {
+Refusal check_time(const ClaimView& claim, base::Millis now) {
   const auto signed_at = base::parse_basic_time(claim.time);
   if (!signed_at || !claim.time.starts_with(claim.date)) return Refusal::kIncomplete;
   if (*signed_at > now + kSkew) return Refusal::kSkewed;
@@ -140,7 +36,7 @@ Refusal check_time(const Claim& claim, base::Millis now) {
   return now > *signed_at + claim.lifetime.count() * 1000 ? Refusal::kExpiredUrl : Refusal::kNone;
 }
 
-Refusal check_key(const Claim& claim, const Credentials::Key& key, base::Millis now) {
+Refusal check_key(const ClaimView& claim, const Credentials::Key& key, base::Millis now) {
   if (!base::equals_in_constant_time(claim.session_token, key.session_token))
     return Refusal::kWrongToken;
   if (key.expires != 0 && now >= key.expires) return Refusal::kExpiredToken;
@@ -148,24 +44,18 @@ Refusal check_key(const Claim& claim, const Credentials::Key& key, base::Millis 
 }
 
 // S3 alone acts on headers that change what is stored, so it wants each of them signed.
-bool has_unsigned_header(const net::RequestView& request, const Claim& claim) {
+bool has_unsigned_header(const net::RequestView& request, const ClaimView& claim) {
   for (std::size_t i = 0; i < request.field_count; ++i) {
     const std::string name = base::lower(request.fields[i].name);
     if (!name.starts_with("x-amz-") || name == "x-amz-security-token") continue;
-    if (std::find(claim.signed_headers.begin(), claim.signed_headers.end(), name) ==
-        claim.signed_headers.end())
-      return true;
+    const auto names = claim.signed_names();
+    if (std::find(names.begin(), names.end(), name) == names.end()) return true;
   }
   return false;
 }
 
-bool is_hexadecimal_digest(std::string_view text) {
-  return text.size() == 64 && base::from_hex(text).has_value();
-}
-
 struct Outcome {
   Refusal refusal = Refusal::kNone;
-  std::optional<Claim> claim;
   std::shared_ptr<const Credentials::Key> key;
   std::shared_ptr<const SigningKeyCache::Derived> derived;
 };
@@ -174,42 +64,41 @@ struct Outcome {
 // it; gives nothing where the body is not in hand.
 template <class DigestOfBody>
 Outcome verify_all(const net::RequestView& request, const Credentials& credentials,
-                   SigningKeyCache* keys, base::Millis now, DigestOfBody digest_of_body) {
-  Parsed parsed = parse_claim(request);
-  if (!parsed.claim) return {parsed.refusal, {}, {}, {}};
+                   SigningKeyCache* keys, base::Millis now, ClaimView& claim,
+                   DigestOfBody digest_of_body) {
   Outcome outcome;
-  outcome.claim = std::move(parsed.claim);
-  Claim& claim = *outcome.claim;
+  outcome.refusal = parse_claim(request, claim);
+  if (outcome.refusal != Refusal::kNone) return outcome;
   outcome.key = credentials.share(claim.access_key);
   if (!outcome.key) {
     outcome.refusal = Refusal::kUnknownKey;
     return outcome;
   }
-  std::string payload = claim.payload_sha256;
+  std::string_view payload = claim.payload_sha256;
+  std::string digest;
   bool mismatch = false;
   if (payload.empty()) {
-    payload = digest_of_body();
-    if (payload.empty()) payload = kEmptySha256;
-  } else if (is_hexadecimal_digest(payload)) {
-    const std::string actual = digest_of_body();
-    mismatch = !actual.empty() && actual != base::lower(payload);
+    digest = digest_of_body();
+    payload = digest.empty() ? kEmptySha256 : std::string_view(digest);
+  } else if (is_hex_digest(payload)) {
+    digest = digest_of_body();
+    mismatch = !digest.empty() && !base::equals_ignoring_case(digest, payload);
   }
-  outcome.derived = keys != nullptr
-                        ? keys->derive(claim.access_key, outcome.key->secret, claim.date,
-                                       claim.region, claim.service)
-                        : std::make_shared<const SigningKeyCache::Derived>(derive_key(
-                              outcome.key->secret, claim.date, claim.region, claim.service));
+  const std::string& secret = outcome.key->secret;
+  if (keys)
+    outcome.derived =
+        keys->derive(claim.access_key, secret, claim.date, claim.region, claim.service);
+  else
+    outcome.derived = std::make_shared<const SigningKeyCache::Derived>(
+        derive_key(secret, claim.date, claim.region, claim.service));
   const auto signs = [&](bool normalize) {
-    const std::string canonical = canonical_request(request, claim.signed_headers, payload,
+    const std::string canonical = canonical_request(request, claim.signed_names(), payload,
                                                     path_style_of(claim.service), normalize);
-    const auto expected =
-        as_hex(outcome.derived->mac.of(string_to_sign(claim.time, scope_of(claim), canonical)));
+    const auto expected = as_hex(outcome.derived->mac.of(text_of(claim, canonical)));
     return base::equals_in_constant_time({expected.data(), expected.size()}, claim.signature);
   };
   // A path with dot segments or empty ones may have been signed as it is.
-  const bool normalizable = request.target.find("/.") != std::string_view::npos ||
-                            request.target.find("//") != std::string_view::npos;
-  const bool good = signs(true) || (normalizable && signs(false));
+  const bool good = signs(true) || (is_normalizable(request.target) && signs(false));
   // The signature first: what follows tells strangers nothing about keys that exist.
   if (!good) {
     outcome.refusal = Refusal::kWrongSignature;
@@ -292,42 +181,50 @@ std::string_view message_of(Refusal refusal) noexcept {
 
 std::optional<Claim> claim_of(const net::RequestHead& head) {
   const HeadView view(head);
-  Parsed parsed = parse_claim(view.view());
-  if (parsed.refusal == Refusal::kIncomplete)
-    throw Error(std::string(code_of(parsed.refusal)), std::string(message_of(parsed.refusal)));
-  return std::move(parsed.claim);
+  ClaimView claim;
+  const Refusal refusal = parse_claim(view.view(), claim);
+  if (refusal == Refusal::kIncomplete)
+    throw Error(std::string(code_of(refusal)), std::string(message_of(refusal)));
+  if (refusal == Refusal::kMissing) return std::nullopt;
+  return claim.copy();
 }
 
 Verified verify(const net::RequestHead& head, const Credentials& credentials, base::Millis now,
                 std::string_view body_sha256, SigningKeyCache* keys) {
   const HeadView view(head);
-  Outcome outcome =
-      verify_all(view.view(), credentials, keys, now, [&] { return std::string(body_sha256); });
+  ClaimView claim;
+  const Outcome outcome = verify_all(view.view(), credentials, keys, now, claim,
+                                     [&] { return std::string(body_sha256); });
   if (outcome.refusal != Refusal::kNone) {
+    const bool malformed =
+        outcome.refusal == Refusal::kIncomplete || outcome.refusal == Refusal::kWrongPayload;
     throw Error(std::string(code_of(outcome.refusal)), std::string(message_of(outcome.refusal)),
-                outcome.refusal == Refusal::kIncomplete || outcome.refusal == Refusal::kWrongPayload
-                    ? 400
-                    : 403);
+                malformed ? 400 : 403);
   }
-  return {outcome.key->caller, std::move(*outcome.claim), outcome.derived->raw};
+  return {outcome.key->caller, claim.copy(), outcome.derived->raw};
 }
 
 Refusal check_head(const net::RequestHead& head, const Credentials& credentials, base::Millis now) {
   const HeadView view(head);
-  const Parsed parsed = parse_claim(view.view());
-  if (!parsed.claim) return parsed.refusal;
-  if (!parsed.claim->payload_sha256.empty())
-    return verify_all(view.view(), credentials, nullptr, now, [] { return std::string(); }).refusal;
-  const auto key = credentials.share(parsed.claim->access_key);
+  ClaimView claim;
+  const Refusal refusal = parse_claim(view.view(), claim);
+  if (refusal != Refusal::kNone) return refusal;
+  if (!claim.payload_sha256.empty()) {
+    ClaimView again;
+    return verify_all(view.view(), credentials, nullptr, now, again, [] { return std::string(); })
+        .refusal;
+  }
+  const auto key = credentials.share(claim.access_key);
   if (!key) return Refusal::kUnknownKey;
-  const Refusal of_key = check_key(*parsed.claim, *key, now);
-  return of_key != Refusal::kNone ? of_key : check_time(*parsed.claim, now);
+  const Refusal of_key = check_key(claim, *key, now);
+  return of_key != Refusal::kNone ? of_key : check_time(claim, now);
 }
 
 Verdict verify_quietly(const net::RequestView& request, const Credentials& credentials,
                        SigningKeyCache& keys, base::Millis now) noexcept {
   try {
-    Outcome outcome = verify_all(request, credentials, &keys, now,
+    ClaimView claim;
+    Outcome outcome = verify_all(request, credentials, &keys, now, claim,
                                  [&] { return sha256_hex_quickly(request.body); });
     if (outcome.refusal != Refusal::kNone) return {nullptr, outcome.refusal};
     return {std::move(outcome.key), Refusal::kNone};

@@ -39,13 +39,18 @@ std::string normalized_path(std::string_view path) {
   return result;
 }
 
-std::string canonical_path(std::string_view path, PathStyle style, bool normalize) {
-  if (path.empty()) return "/";
-  // S3's clients encode once; decoding first makes equal what they encode differently.
-  if (style == PathStyle::kS3)
-    return base::percent_encode(base::percent_decode(path), base::Slash::kKeep);
-  return base::percent_encode(normalize ? normalized_path(path) : std::string(path),
-                              base::Slash::kKeep);
+void append_canonical_path(std::string& out, std::string_view path, PathStyle style,
+                           bool normalize) {
+  if (path.empty()) {
+    out += '/';
+  } else if (style == PathStyle::kS3) {
+    // S3's clients encode once; decoding first makes equal what they encode differently.
+    out += base::percent_encode(base::percent_decode(path), base::Slash::kKeep);
+  } else if (normalize && is_normalizable(path)) {
+    out += base::percent_encode(normalized_path(path), base::Slash::kKeep);
+  } else {
+    out += base::percent_encode(path, base::Slash::kKeep);
+  }
 }
 
 void append_canonical_query(std::string& out, std::string_view query) {
@@ -77,17 +82,15 @@ bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c 
 
 // Without space around it, and with one space for many within.
 void append_trimmed(std::string& out, std::string_view value) {
-  bool pending = false;
-  bool any = false;
-  for (const char c : value) {
-    if (is_space(c)) {
-      pending = any;
-      continue;
-    }
-    if (pending) out += ' ';
-    pending = false;
-    any = true;
-    out += c;
+  while (!value.empty() && is_space(value.front())) value.remove_prefix(1);
+  while (!value.empty() && is_space(value.back())) value.remove_suffix(1);
+  while (!value.empty()) {
+    const std::size_t end = std::min(value.find_first_of(" \t\r\n"), value.size());
+    out.append(value.substr(0, end));
+    value.remove_prefix(end);
+    if (value.empty()) return;
+    out += ' ';
+    while (is_space(value.front())) value.remove_prefix(1);  // the last one is none
   }
 }
 
@@ -106,20 +109,27 @@ PathStyle path_style_of(std::string_view service) noexcept {
   return service == "s3" ? PathStyle::kS3 : PathStyle::kNormalized;
 }
 
+bool is_normalizable(std::string_view target) noexcept {
+  return target.find("/.") != std::string_view::npos ||
+         target.find("//") != std::string_view::npos || !target.starts_with('/');
+}
+
 std::string canonical_request(const net::RequestView& request,
-                              const std::vector<std::string>& signed_headers,
+                              std::span<const std::string_view> signed_headers,
                               std::string_view payload_sha256, PathStyle style, bool normalize) {
   std::string out;
   out.reserve(1024);
   out.append(request.method).append(1, '\n');
-  out.append(canonical_path(path_of(request.target), style, normalize)).append(1, '\n');
+  append_canonical_path(out, path_of(request.target), style, normalize);
+  out += '\n';
   append_canonical_query(out, query_of(request.target));
   out += '\n';
-  for (const std::string& name : signed_headers) {
+  for (const std::string_view name : signed_headers) {
     out.append(name).append(1, ':');
     bool first = true;
     for (std::size_t i = 0; i < request.field_count; ++i) {
-      if (!base::equals_ignoring_case(request.fields[i].name, name)) continue;
+      const std::string_view field = request.fields[i].name;
+      if (field.size() != name.size() || !base::equals_ignoring_case(field, name)) continue;
       if (!first) out += ',';
       first = false;
       append_trimmed(out, request.fields[i].value);
@@ -131,15 +141,15 @@ std::string canonical_request(const net::RequestView& request,
     if (i != 0) out += ';';
     out += signed_headers[i];
   }
-  out.append(1, '\n').append(payload_sha256);
-  return out;
+  return out.append(1, '\n').append(payload_sha256);
 }
 
 std::string canonical_request(const net::RequestHead& head,
                               const std::vector<std::string>& signed_headers,
                               std::string_view payload_sha256, PathStyle style, bool normalize) {
   const HeadView view(head);
-  return canonical_request(view.view(), signed_headers, payload_sha256, style, normalize);
+  const std::vector<std::string_view> names(signed_headers.begin(), signed_headers.end());
+  return canonical_request(view.view(), names, payload_sha256, style, normalize);
 }
 
 std::string string_to_sign(std::string_view time, std::string_view scope,

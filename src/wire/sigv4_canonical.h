@@ -2,6 +2,7 @@
 
 // The canonical forms that a signature covers.
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,11 @@ class HeadView {
 };
 
 std::string canonical_request(const net::RequestView& request,
-                              const std::vector<std::string>& signed_headers,
+                              std::span<const std::string_view> signed_headers,
                               std::string_view payload_sha256, PathStyle style, bool normalize);
+
+// Whether normalising the path of the target may change it.
+bool is_normalizable(std::string_view target) noexcept;
 
 // "s3" and its kin sign the path as it is.
 PathStyle path_style_of(std::string_view service) noexcept;

@@ -75,6 +75,11 @@ std::array<char, 64> as_hex(const Sha256Bytes& bytes) noexcept {
   return text;
 }
 
+bool is_hex_digest(std::string_view text) noexcept {
+  return text.size() == 64 &&
+         text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
 std::string sha256_hex_quickly(std::string_view bytes) {
   Sha256 hash;
   hash.update(bytes);

@@ -40,6 +40,8 @@ class HmacSha256 {
 
 std::string_view as_text(const Sha256Bytes& bytes) noexcept;
 std::array<char, 64> as_hex(const Sha256Bytes& bytes) noexcept;
+// Whether a declared payload is a digest, and not "UNSIGNED-PAYLOAD" or the like.
+bool is_hex_digest(std::string_view text) noexcept;
 std::string sha256_hex_quickly(std::string_view bytes);
 
 struct SigningKeyCache::Derived {
