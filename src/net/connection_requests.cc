@@ -50,7 +50,12 @@ bool Connection::start_request() {
   body_size_ = 0;
   on_loop_ = context_.loop_handler && context_.loop_handler->takes(head_.method, head_.target);
   body_limit_ = on_loop_ ? context_.loop_handler->body_limit() : context_.options.memory_body;
-  if (head_.body == BodyKind::kNone) return finish_body(0);
+  if (head_.body == BodyKind::kNone) {
+    // Without the 100, botocore takes the final answer for it and then misreads the next
+    // answer on the connection.
+    if (head_.expects_continue && !send_continue()) return false;
+    return finish_body(0);
+  }
 
   const std::uint64_t known = head_.body == BodyKind::kLength ? head_.content_length : 0;
   if (known > (on_loop_ ? body_limit_ : context_.options.body_limit)) {
