@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+template class nlohmann::basic_json<>;
+
 namespace slipway::base {
 namespace {
 

@@ -10,6 +10,9 @@
 
 #include <nlohmann/json.hpp>
 
+// Its members are compiled once, in json.cc: most of a source's compile time would go there.
+extern template class nlohmann::basic_json<>;
+
 namespace slipway::base {
 
 using Json = nlohmann::json;
