@@ -1,0 +1,230 @@
+#include "app/app.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/router.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
+#include "containers/containers.h"
+#include "containers/log_pump.h"
+#include "endpoints/endpoints.h"
+#include "iam/iam.h"
+#include "images/images.h"
+#include "jobs/jobs.h"
+#include "models/models.h"
+#include "net/server.h"
+#include "objects/objects.h"
+#include "observe/logs.h"
+#include "store/database.h"
+#include "store/files.h"
+#include "store/outbox.h"
+#include "store/resources.h"
+#include "wire/api.h"
+
+namespace slipway::app {
+namespace {
+
+constexpr std::chrono::seconds kStopGrace{20};
+constexpr std::chrono::hours kUpkeepPause{1};
+
+int loop_count(const AppOptions& options) {
+  if (options.loops > 0) return options.loops;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / 2);
+}
+
+std::filesystem::path prepared(const std::filesystem::path& data) {
+  std::error_code error;
+  std::filesystem::create_directories(data, error);
+  // Secrets and other people's models lie here: the owner's alone, whatever the umask says.
+  if (!error && ::chmod(data.c_str(), 0700) != 0)
+    error = std::error_code(errno, std::generic_category());
+  if (error)
+    throw Error("DataDirectory", "Cannot use the data directory " + data.string() + ": " +
+                                     error.message() + ". Choose another with --data.");
+  return std::filesystem::canonical(data);
+}
+
+std::unique_ptr<store::Database> opened(const std::filesystem::path& data) {
+  auto database = store::Database::open(data / "slipway.db");
+  store::migrate_resources(*database);
+  store::migrate_outbox(*database);
+  return database;
+}
+
+// Members in the order in which they are built; they end in the reverse one.
+class Slipway final : public App {
+ public:
+  explicit Slipway(AppOptions options)
+      : options_(std::move(options)),
+        data_(prepared(options_.data)),
+        database_(opened(data_)),
+        spool_(data_ / "spool"),
+        events_(*database_),
+        iam_(*database_, clock_, {options_.account, options_.region, data_ / "credentials"}),
+        api_(iam_, clock_, options_.region),
+        logs_(*database_, clock_),
+        objects_(*database_, clock_, store::system_disk(), spool_,
+                 {data_ / "objects", options_.region}),
+        images_(*database_, clock_, store::system_disk(), spool_, {data_, options_.region}),
+        registry_(images_, iam_),
+        engine_(containers::Engine::open({data_ / "containers", options_.runtime, options_.self})),
+        log_pump_(*engine_, logs_),
+        jobs_(*database_, clock_, objects_, images_, *engine_, log_pump_, logs_, iam_,
+              jobs_options()),
+        models_(*database_, clock_, images_, options_.region),
+        endpoints_(
+            *database_, clock_, objects_, images_, *engine_, log_pump_, logs_, iam_,
+            [this](const std::string& account, const std::string& model) {
+              return models_.containers_of(account, model);
+            },
+            endpoints_options()),
+        router_(api_, registry_),
+        workers_({"worker", options_.workers, 1024}) {
+    register_operations();
+    events_.start();
+    jobs_.start();
+    endpoints_.start();
+    net::ServerOptions server_options;
+    server_options.address = options_.address;
+    server_options.port = options_.port;
+    server_options.loops = loop_count(options_);
+    server_ = net::Server::start(server_options, router_, workers_, spool_, &endpoints_.gateway());
+    const std::string host = options_.address + ":" + std::to_string(server_->port());
+    endpoint_ = "http://" + host;
+    // Repositories are named by the address, which is known only now.
+    images::register_ecr_api(api_, images_, iam_, host);
+    write_server_file();
+    router_.open();
+    upkeep_ = std::thread([this] { keep_up(); });
+    log(Level::kInfo, "serving",
+        {{"endpoint", endpoint_}, {"data", data_.string()}, {"runtime", engine_->runtime()}});
+  }
+
+  ~Slipway() override { stop(); }
+
+  const std::string& endpoint() const override { return endpoint_; }
+
+  void stop() override {
+    if (std::exchange(stopped_, true)) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    if (upkeep_.joinable()) upkeep_.join();
+    if (server_) server_->stop(kStopGrace);
+    workers_.stop();
+    endpoints_.stop();
+    jobs_.stop();
+    events_.stop();
+    log(Level::kInfo, "stopped");
+  }
+
+ private:
+  jobs::JobsOptions jobs_options() {
+    jobs::JobsOptions options;
+    options.directory = data_ / "jobs";
+    options.region = options_.region;
+    options.max_running = options_.running_jobs;
+    options.events_written = [this] { events_.wake(); };
+    return options;
+  }
+
+  endpoints::EndpointsOptions endpoints_options() {
+    endpoints::EndpointsOptions options;
+    options.directory = data_ / "endpoints";
+    options.region = options_.region;
+    options.events_written = [this] { events_.wake(); };
+    return options;
+  }
+
+  void register_operations() {
+    api_.spool_into(spool_);
+    iam::register_iam_api(api_, iam_);
+    observe::register_logs_api(api_, logs_);
+    objects::register_s3_api(api_, objects_);
+    jobs::register_jobs_api(api_, jobs_);
+    models::register_models_api(api_, models_);
+    endpoints::register_endpoints_api(api_, endpoints_);
+  }
+
+  // What nobody waits for: expired log lines, abandoned uploads, blobs that nothing names.
+  void keep_up() {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kUpkeepPause, [this] { return stopping_; })) {
+      lock.unlock();
+      try {
+        images_.maintain();
+        logs_.expire();
+      } catch (const std::exception& error) {
+        log(Level::kWarning, "upkeep failed", {{"reason", error.what()}});
+      }
+      lock.lock();
+    }
+  }
+
+  void write_server_file() const {
+    store::write_atomically(store::system_disk(), data_ / "server.json",
+                            base::dump_json({{"endpoint", endpoint_},
+                                             {"region", options_.region},
+                                             {"account", options_.account},
+                                             {"process", ::getpid()}}));
+  }
+
+  const AppOptions options_;
+  const std::filesystem::path data_;
+  base::SystemClock clock_;
+  std::unique_ptr<store::Database> database_;
+  store::Spool spool_;
+  store::EventPump events_;
+  iam::Iam iam_;
+  wire::Api api_;
+  observe::Logs logs_;
+  objects::Objects objects_;
+  images::Images images_;
+  images::Registry registry_;
+  std::unique_ptr<containers::Engine> engine_;
+  containers::LogPump log_pump_;
+  jobs::Jobs jobs_;
+  models::Models models_;
+  endpoints::Endpoints endpoints_;
+  Router router_;
+  base::ThreadPool workers_;
+  std::unique_ptr<net::Server> server_;
+  std::string endpoint_;
+  bool stopped_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread upkeep_;
+};
+
+}  // namespace
+
+std::unique_ptr<App> App::start(AppOptions options) {
+  return std::make_unique<Slipway>(std::move(options));
+}
+
+ServerFile read_server_file(const std::filesystem::path& data) {
+  const std::filesystem::path path = data / "server.json";
+  if (!std::filesystem::is_regular_file(path))
+    throw Error("NoServer", "no server has run on " + data.string() +
+                                "; start one: slipway up --detach (or name its data directory with "
+                                "--data, or set AWS_ENDPOINT_URL)");
+  const Json file = base::parse_json(store::read_file(path, 1u << 20), path.string());
+  ServerFile server;
+  server.endpoint = base::text_or(file, "endpoint");
+  server.region = base::text_or(file, "region", "us-east-1");
+  server.account = base::text_or(file, "account");
+  server.process = static_cast<int>(base::integer_or(file, "process", 0));
+  return server;
+}
+
+}  // namespace slipway::app

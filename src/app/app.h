@@ -1,0 +1,47 @@
+#pragma once
+
+// The server as a whole: builds the rooms in their order, starts them, and stops them in
+// reverse.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace slipway::app {
+
+struct AppOptions {
+  std::filesystem::path data;  // everything durable lies here
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 4700;  // 0: any free one
+  std::string account = "123456789012";
+  std::string region = "us-east-1";
+  std::string runtime;         // "crun", "runc" or empty: the first that works
+  std::filesystem::path self;  // this binary
+  int loops = 0;               // 0: one for each two cores, at least one
+  std::size_t workers = 32;
+  std::size_t running_jobs = 0;  // 0: one for each core
+};
+
+// What a client on this machine needs to find the server; <data>/server.json.
+struct ServerFile {
+  std::string endpoint;  // "http://127.0.0.1:4700"
+  std::string region;
+  std::string account;
+  int process = 0;
+};
+// Throws Error with the next step where no server has written one.
+ServerFile read_server_file(const std::filesystem::path& data);
+
+class App {
+ public:
+  // Returns when the server answers. Throws Error with one sentence and the next step where the
+  // data directory is in use, the port is taken or no OCI runtime works.
+  static std::unique_ptr<App> start(AppOptions options);
+  virtual ~App() = default;
+  virtual const std::string& endpoint() const = 0;
+  // Lets running requests end; containers go on and are found again by the next start.
+  virtual void stop() = 0;
+};
+
+}  // namespace slipway::app
