@@ -1,9 +1,9 @@
 #include "ci/model_spec.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <functional>
 #include <set>
+
+#include <yaml-cpp/yaml.h>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -47,8 +47,8 @@ class Reader {
     if (!value) return otherwise;
     const auto parsed = base::parse_number(scalar(value, key));
     if (!parsed || *parsed < least || *parsed > most)
-      fail(value, "'" + path(key) + "' must be a number from " + shown(least) + " to " +
-                      shown(most));
+      fail(value,
+           "'" + path(key) + "' must be a number from " + shown(least) + " to " + shown(most));
     return *parsed;
   }
 
@@ -56,8 +56,7 @@ class Reader {
     const YAML::Node value = take(key);
     if (!value) return otherwise;
     const std::string word = scalar(value, key);
-    if (word != "true" && word != "false")
-      fail(value, "'" + path(key) + "' must be true or false");
+    if (word != "true" && word != "false") fail(value, "'" + path(key) + "' must be true or false");
     return word == "true";
   }
 
@@ -89,7 +88,9 @@ class Reader {
     }
   }
 
-  std::string path(const std::string& key) const { return where_.empty() ? key : where_ + "." + key; }
+  std::string path(const std::string& key) const {
+    return where_.empty() ? key : where_ + "." + key;
+  }
 
  private:
   static std::string shown(double number) {
@@ -128,7 +129,8 @@ StageResources read_resources(Reader& parent, const std::string& file, const std
   Reader reader(file, node, parent.path(key));
   result.instance = reader.text("instance", result.instance);
   if (!result.instance.starts_with("ml."))
-    reader.fail(node, "'" + reader.path("instance") + "' must be an instance type such as ml.m5.large");
+    reader.fail(node,
+                "'" + reader.path("instance") + "' must be an instance type such as ml.m5.large");
   result.max_runtime_seconds =
       static_cast<int>(reader.number("max_runtime", result.max_runtime_seconds, 1, 432000));
   result.replicas = static_cast<int>(reader.number("replicas", result.replicas, 1, 16));
@@ -141,8 +143,8 @@ void read_sections(Reader& root, const std::string& file, ModelSpec& spec) {
     if (!node.IsSequence()) root.fail(node, "'metrics' must be a list of {name, regex}");
     for (const YAML::Node& item : node) {
       Reader reader(file, item, "metrics[]");
-      spec.metrics.push_back({reader.required("name", "validation:f1"),
-                              reader.required("regex", "'f1=([0-9.]+)'")});
+      spec.metrics.push_back(
+          {reader.required("name", "validation:f1"), reader.required("regex", "'f1=([0-9.]+)'")});
       reader.finish();
     }
   }
@@ -194,8 +196,10 @@ ModelSpec parse_model_spec(const std::string& text, const std::string& file) {
   const auto name = [&](const std::string& key, const std::string& example) {
     const std::string value = root.required(key, example);
     if (!is_name(value))
-      root.fail(document[key], "'" + key + "' must be lower-case letters, digits and '-', at most 40, "
-                                           "not " + value);
+      root.fail(document[key], "'" + key +
+                                   "' must be lower-case letters, digits and '-', at most 40, "
+                                   "not " +
+                                   value);
     return value;
   };
   const auto entry = [&](const std::string& key) {
@@ -219,7 +223,9 @@ ModelSpec parse_model_spec(const std::string& text, const std::string& file) {
   spec.environment = root.texts("environment");
   read_sections(root, file, spec);
   if (spec.decide_metric.empty())
-    root.fail(document, "'decide' is missing; expected for example decide: {metric: f1, direction: maximize}");
+    root.fail(
+        document,
+        "'decide' is missing; expected for example decide: {metric: f1, direction: maximize}");
   root.finish();
   return spec;
 }

@@ -35,18 +35,19 @@ TEST(ModelSpec, TakesTheLeastAndSaysTheDefaults) {
 }
 
 TEST(ModelSpec, ReadsEveryKey) {
-  const ModelSpec spec = parse_model_spec(
-      kLeast +
-          "base: base/python:3.11\n"
-          "requirements: requirements.txt\n"
-          "channels: {training: data/train.csv, extra: 's3://bucket/x'}\n"
-          "hyperparameters: {depth: 3, rate: 0.1}\n"
-          "environment: {MODE: fast}\n"
-          "metrics: [{name: loss, regex: 'loss=(.*?);'}]\n"
-          "checks: {lint: false, lint_minimum: 9.5, tests: tests}\n"
-          "smoke: {request: a.json, content_type: application/json}\n"
-          "resources: {training: {instance: ml.c5.xlarge, max_runtime: 60}, endpoint: {replicas: 2}}\n",
-      "slipway.yaml");
+  const ModelSpec spec =
+      parse_model_spec(kLeast +
+                           "base: base/python:3.11\n"
+                           "requirements: requirements.txt\n"
+                           "channels: {training: data/train.csv, extra: 's3://bucket/x'}\n"
+                           "hyperparameters: {depth: 3, rate: 0.1}\n"
+                           "environment: {MODE: fast}\n"
+                           "metrics: [{name: loss, regex: 'loss=(.*?);'}]\n"
+                           "checks: {lint: false, lint_minimum: 9.5, tests: tests}\n"
+                           "smoke: {request: a.json, content_type: application/json}\n"
+                           "resources: {training: {instance: ml.c5.xlarge, max_runtime: 60}, "
+                           "endpoint: {replicas: 2}}\n",
+                       "slipway.yaml");
 
   EXPECT_EQ(spec.base, "base/python:3.11");
   EXPECT_EQ(spec.channels.at("extra"), "s3://bucket/x");
@@ -77,7 +78,7 @@ TEST_P(BrokenModelSpec, IsRefusedWithFileLineAndWhatWasExpected) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, BrokenModelSpec,
     testing::Values(
-        Wrong{"not_yaml", "name: [a\nproject: b", "slipway.yaml:3: not YAML: "},
+        Wrong{"not_yaml", "name: [a\nproject: b", "slipway.yaml:2: not YAML: "},
         Wrong{"empty", "", "slipway.yaml:1: the file must be a mapping"},
         Wrong{"missing_name", "project: health\n",
               "slipway.yaml:1: 'name' is missing; expected for example tumour"},
@@ -91,8 +92,9 @@ INSTANTIATE_TEST_SUITE_P(
               "slipway.yaml:7: 'requirements' must be a path inside the repository"},
         Wrong{"absolute_channel", kLeast + "channels: {training: /etc/passwd}\n",
               "slipway.yaml:7: 'channels.training' must be a path inside the repository"},
-        Wrong{"bad_direction", "name: a\nproject: b\ntrain: t\nevaluate: e\nserve: s\n"
-                               "decide: {metric: f1, direction: up}\n",
+        Wrong{"bad_direction",
+              "name: a\nproject: b\ntrain: t\nevaluate: e\nserve: s\n"
+              "decide: {metric: f1, direction: up}\n",
               "slipway.yaml:6: 'decide.direction' must be maximize or minimize"},
         Wrong{"replicas", kLeast + "resources: {endpoint: {replicas: 99}}\n",
               "slipway.yaml:7: 'resources.endpoint.replicas' must be a number from 1 to 16"},
@@ -100,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
               "slipway.yaml:7: 'environment.A' must be a text or a number"},
         Wrong{"no_decision", "name: a\nproject: b\ntrain: t\nevaluate: e\nserve: s\n",
               "slipway.yaml:1: 'decide' is missing"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& each) { return each.param.name; });
 
 }  // namespace
 }  // namespace slipway::ci

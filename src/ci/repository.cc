@@ -7,7 +7,8 @@
 namespace slipway::ci {
 namespace {
 
-base::CommandResult git(const std::filesystem::path& directory, std::vector<std::string> arguments) {
+base::CommandResult git(const std::filesystem::path& directory,
+                        std::vector<std::string> arguments) {
   base::Command command;
   command.arguments = {"git", "-C", directory.string()};
   command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
@@ -19,8 +20,8 @@ base::CommandResult git(const std::filesystem::path& directory, std::vector<std:
 std::string checked(const std::filesystem::path& directory, std::vector<std::string> arguments) {
   base::CommandResult result = git(directory, arguments);
   if (!result.ok())
-    throw Error("GitError", "git " + base::join(arguments, " ") + ": " +
-                                std::string(base::trim(result.error)));
+    throw Error("GitError",
+                "git " + base::join(arguments, " ") + ": " + std::string(base::trim(result.error)));
   return std::move(result.output);
 }
 
@@ -36,16 +37,14 @@ Repository Repository::open(const std::filesystem::path& directory) {
   if (!top.ok()) {
     // git's own words name the cure where the folder belongs to another user.
     const std::string reason(base::trim(top.error));
-    if (reason.find("not a git repository") == std::string::npos)
-      throw Error("GitError", reason);
+    if (reason.find("not a git repository") == std::string::npos) throw Error("GitError", reason);
     throw Error("NoRepository", directory.string() +
                                     " is not in a git repository; make one: git init && git add . "
                                     "&& git commit -m 'feat: first version'");
   }
   Repository repository;
   repository.root_ = std::string(base::trim(top.output));
-  repository.prefix_ =
-      std::string(base::trim(checked(directory, {"rev-parse", "--show-prefix"})));
+  repository.prefix_ = std::string(base::trim(checked(directory, {"rev-parse", "--show-prefix"})));
   const base::CommandResult head = git(directory, {"log", "-1", "--format=%H%n%ct%n%s"});
   if (!head.ok())
     throw Error("NoCommit", directory.string() +

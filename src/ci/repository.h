@@ -10,9 +10,9 @@
 namespace slipway::ci {
 
 struct Commit {
-  std::string id;       // 40 hexadecimal digits
+  std::string id;  // 40 hexadecimal digits
   std::string subject;
-  long long time = 0;   // of the commit, epoch seconds
+  long long time = 0;  // of the commit, epoch seconds
 };
 
 class Repository {

@@ -1,8 +1,8 @@
 #include "ci/repository.h"
 
-#include <gtest/gtest.h>
-
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -23,8 +23,8 @@ class RepositoryTest : public testing::Test {
 
   void git(std::vector<std::string> arguments) {
     base::Command command;
-    command.arguments = {"git",   "-C",       root_.string(),     "-c",
-                         "user.name=test", "-c", "user.email=test@localhost"};
+    command.arguments = {
+        "git", "-C", root_.string(), "-c", "user.name=test", "-c", "user.email=test@localhost"};
     command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
     const base::CommandResult result = base::run(command);
     ASSERT_TRUE(result.ok()) << result.error;

@@ -1,5 +1,6 @@
 // From the commit to the image in the registry: validate, build, push.
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
@@ -33,9 +34,9 @@ std::string requirements_text(const ShipContext& context) {
   if (context.spec.requirements.empty()) return "";
   const auto path = context.source / context.spec.requirements;
   if (!std::filesystem::is_regular_file(path))
-    throw Error("InvalidSpecification",
-                "slipway.yaml: 'requirements' names " + context.spec.requirements +
-                    ", which is not in the commit");
+    throw Error("InvalidSpecification", "slipway.yaml: 'requirements' names " +
+                                            context.spec.requirements +
+                                            ", which is not in the commit");
   return store::read_file(path, 1u << 20);
 }
 
@@ -110,8 +111,14 @@ std::string lint(ShipContext& context, const Step& base, StageLog& log) {
   Step step = base;
   std::array<char, 32> minimum{};
   std::snprintf(minimum.data(), minimum.size(), "%.2f", context.spec.lint_minimum);
-  step.arguments = {"python3", "-m", "pylint", "--recursive=y", "--score=y", "--fail-on=E,F",
-                    std::string("--fail-under=") + minimum.data(), "."};
+  step.arguments = {"python3",
+                    "-m",
+                    "pylint",
+                    "--recursive=y",
+                    "--score=y",
+                    "--fail-on=E,F",
+                    std::string("--fail-under=") + minimum.data(),
+                    "."};
   std::string rating;
   const int code = run_step(context.engine, step, [&](std::string_view text) {
     log.line(text);
@@ -126,12 +133,37 @@ std::string lint(ShipContext& context, const Step& base, StageLog& log) {
 std::string test(ShipContext& context, const Step& base, StageLog& log) {
   Step step = base;
   step.arguments = {"python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", context.spec.tests};
-  const int code =
-      run_step(context.engine, step, [&](std::string_view text) { log.line(text); });
+  const int code = run_step(context.engine, step, [&](std::string_view text) { log.line(text); });
   // pytest: 5 = no test was collected, which is a mistake where tests were named.
   if (code != 0)
     log.fail(code == 5 ? "no test in " + context.spec.tests : "tests failed: " + log.last());
   return log.last();
+}
+
+// The checkers lie in a layer of their own below the model's: it is the same for every model, and
+// where both bring a package the model's version counts.
+images::UnpackedImage with_checkers(ShipContext& context, StageLog& log) {
+  images::BuildPlan plan;
+  plan.base = context.spec.base;
+  plan.requirements = kCheckRequirements;
+  plan.source = context.cache / "empty";
+  std::filesystem::create_directories(plan.source);
+  const images::UnpackedImage checkers =
+      images::unpack_locally(build_with(context, plan, log), context.cache);
+  images::UnpackedImage image =
+      images::unpack_locally(build_with(context, plan_of(context), log), context.cache);
+  const auto own = std::find_if(
+      image.layers.begin(), image.layers.end(), [&](const std::filesystem::path& layer) {
+        return std::find(checkers.layers.begin(), checkers.layers.end(), layer) ==
+               checkers.layers.end();
+      });
+  // Both begin with the base's layers.
+  const auto common = own - image.layers.begin();
+  image.layers.insert(own, checkers.layers.begin() + common, checkers.layers.end());
+  image.config.environment.push_back("PYTHONPATH=/opt/slipway/python");
+  image.keep = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
+      image.keep, checkers.keep);
+  return image;
 }
 
 }  // namespace
@@ -139,11 +171,8 @@ std::string test(ShipContext& context, const Step& base, StageLog& log) {
 std::string validate_stage(ShipContext& context) {
   if (!context.spec.lint && context.spec.tests.empty()) return "no checks are configured";
   StageLog log(context, "validate");
-  images::BuildPlan plan = plan_of(context);
-  plan.requirements += std::string(plan.requirements.empty() ? "" : "\n") + kCheckRequirements;
-  const images::BuiltImage built = build_with(context, plan, log);
   Step step;
-  step.image = images::unpack_locally(built, context.cache);
+  step.image = with_checkers(context, log);
   step.environment["HOME"] = "/tmp";
   step.working_directory = kProgram;
   step.timeout = std::chrono::seconds(1800);
@@ -176,16 +205,15 @@ std::string build_stage(ShipContext& context) {
           base::object_or_empty(base::object_or_empty(config, "config"), "Labels"), kRevision);
     }
   } else {
-    const Json created = context.services.call("ecr", "CreateRepository",
-                                               {{"repositoryName", repository}});
+    const Json created =
+        context.services.call("ecr", "CreateRepository", {{"repositoryName", repository}});
     context.state.account = base::text_or(created["repository"], "registryId");
   }
   context.state.role = "arn:aws:iam::" + context.state.account + ":role/slipway-execution";
   context.state.image_is_new = !last || last_commit != context.repository.head().id;
-  context.state.version =
-      context.state.image_is_new
-          ? next_version(last, context.repository.messages_since(last_commit))
-          : *last;
+  context.state.version = context.state.image_is_new
+                              ? next_version(last, context.repository.messages_since(last_commit))
+                              : *last;
   images::BuildPlan plan = plan_of(context);
   plan.labels["org.opencontainers.image.version"] = context.state.version.image();
   context.state.built = build_with(context, plan, log);
@@ -199,8 +227,8 @@ std::string build_stage(ShipContext& context) {
 
 std::string push_stage(ShipContext& context) {
   if (!context.state.image_is_new) {
-    context.state.image_digest = context.registry.manifest_digest(
-        context.spec.repository(), context.state.version.image());
+    context.state.image_digest =
+        context.registry.manifest_digest(context.spec.repository(), context.state.version.image());
     return "this commit's image is there already";
   }
   images::push(*context.state.built, context.registry, context.spec.repository(),

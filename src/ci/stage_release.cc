@@ -22,8 +22,8 @@ std::optional<Json> live_package(ShipContext& context) {
       {{"EndpointConfigName", (*endpoint)["EndpointConfigName"]}}, "Could not find");
   if (!config) return std::nullopt;
   const auto model = services.call_if_exists(
-      "sagemaker", "DescribeModel", {{"ModelName", (*config)["ProductionVariants"][0]["ModelName"]}},
-      "Could not find");
+      "sagemaker", "DescribeModel",
+      {{"ModelName", (*config)["ProductionVariants"][0]["ModelName"]}}, "Could not find");
   if (!model) return std::nullopt;
   const std::string package =
       base::text_or(base::object_or_empty(*model, "PrimaryContainer"), "ModelPackageName");
@@ -124,8 +124,7 @@ std::string register_stage(ShipContext& context) {
          {"SupportedResponseMIMETypes", {"text/csv", "application/json"}}}},
        {"ModelMetrics",
         {{"ModelQuality",
-          {{"Statistics",
-            {{"ContentType", "application/json"}, {"S3Uri", state.report_uri}}}}}}},
+          {{"Statistics", {{"ContentType", "application/json"}, {"S3Uri", state.report_uri}}}}}}},
        {"CustomerMetadataProperties", metadata}});
   state.model_package = base::text_or(created, "ModelPackageArn");
   return group + " version " + package_number(state.model_package);
@@ -148,8 +147,7 @@ std::string approve_stage(ShipContext& context) {
             context.spec.decide_metric;
       break;
     case Approval::kAsk: {
-      const auto answer =
-          context.observer.ask(evidence, "Deploy " + state.version.text() + "?");
+      const auto answer = context.observer.ask(evidence, "Deploy " + state.version.text() + "?");
       if (!answer)
         throw Error("NotApproved",
                     "nobody could be asked; the version waits as PendingManualApproval. Ship with "
@@ -173,9 +171,10 @@ std::string approve_stage(ShipContext& context) {
 std::string deploy_stage(ShipContext& context) {
   ShipState& state = context.state;
   auto& services = context.services;
-  std::string name = context.spec.name + "-" +
-                     base::replace_all(base::replace_all(state.version.text(), ".", "-"), "+", "-") +
-                     "-v" + package_number(state.model_package);
+  std::string name =
+      context.spec.name + "-" +
+      base::replace_all(base::replace_all(state.version.text(), ".", "-"), "+", "-") + "-v" +
+      package_number(state.model_package);
   services.call("sagemaker", "CreateModel",
                 {{"ModelName", name},
                  {"PrimaryContainer", {{"ModelPackageName", state.model_package}}},
@@ -211,9 +210,8 @@ std::string smoke_stage(ShipContext& context) {
   if (spec.smoke_request.empty()) return "no smoke test is configured";
   const auto path = context.source / spec.smoke_request;
   if (!std::filesystem::is_regular_file(path))
-    throw Error("InvalidSpecification",
-                "slipway.yaml: 'smoke.request' names " + spec.smoke_request +
-                    ", which is not in the commit");
+    throw Error("InvalidSpecification", "slipway.yaml: 'smoke.request' names " +
+                                            spec.smoke_request + ", which is not in the commit");
   const wire::InvokeResult result = context.services.invoke(
       context.state.endpoint, store::read_file(path, 25u << 20), spec.smoke_content_type, "");
   if (result.status != 200)

@@ -98,8 +98,8 @@ Json wait_for_job(ShipContext& context, const std::string& kind, const std::stri
                   int max_runtime_seconds) {
   JobLog log(context, "/aws/sagemaker/" + kind + "Jobs", job);
   // The job's own limit, and as long again for waiting, downloads and uploads.
-  const auto deadline = std::chrono::steady_clock::now() +
-                        std::chrono::seconds(2 * max_runtime_seconds + 600);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(2 * max_runtime_seconds + 600);
   std::chrono::milliseconds pause{50};
   for (;;) {
     const Json description =
@@ -109,9 +109,8 @@ Json wait_for_job(ShipContext& context, const std::string& kind, const std::stri
     if (status == "Completed") return description;
     const Json show_log{{"log", "slipway logs " + job}};
     if (status == "Failed" || status == "Stopped")
-      throw Error("JobFailed",
-                  base::text_or(description, "FailureReason", "the job was " + status), 400,
-                  show_log);
+      throw Error("JobFailed", base::text_or(description, "FailureReason", "the job was " + status),
+                  400, show_log);
     if (std::chrono::steady_clock::now() > deadline)
       throw Error("Timeout", "job " + job + " is still " + status, 400, show_log);
     std::this_thread::sleep_for(pause);
@@ -134,15 +133,15 @@ void number_retraining(ShipContext& context) {
   do {
     Json input{{"ModelPackageGroupName", context.spec.name}, {"MaxResults", 100}};
     if (!token.empty()) input["NextToken"] = token;
-    const auto page = context.services.call_if_exists("sagemaker", "ListModelPackages", input,
-                                                      "does not exist");
+    const auto page =
+        context.services.call_if_exists("sagemaker", "ListModelPackages", input, "does not exist");
     if (!page) return;
     for (const Json& item : base::array_or_empty(*page, "ModelPackageSummaryList")) {
-      const Json package = context.services.call(
-          "sagemaker", "DescribeModelPackage",
-          {{"ModelPackageName", base::text_or(item, "ModelPackageArn")}});
-      const auto version = parse_version(base::text_or(
-          base::object_or_empty(package, "CustomerMetadataProperties"), "version"));
+      const Json package =
+          context.services.call("sagemaker", "DescribeModelPackage",
+                                {{"ModelPackageName", base::text_or(item, "ModelPackageArn")}});
+      const auto version = parse_version(
+          base::text_or(base::object_or_empty(package, "CustomerMetadataProperties"), "version"));
       if (version && version->image() == context.state.version.image())
         highest = std::max(highest, version->retraining);
     }
@@ -160,8 +159,7 @@ std::string train_stage(ShipContext& context) {
   Json channels = Json::array();
   std::string data;
   for (const auto& [name, source] : context.spec.channels) {
-    const std::string uri =
-        source.starts_with("s3://") ? source : upload_channel(context, source);
+    const std::string uri = source.starts_with("s3://") ? source : upload_channel(context, source);
     channels.push_back(channel(name, uri));
     data += name + "=" + uri + "\n";
   }
@@ -174,24 +172,24 @@ std::string train_stage(ShipContext& context) {
                  {"TrainingInputMode", "File"}};
   if (!metrics.empty()) algorithm["MetricDefinitions"] = metrics;
   state.training_job = job_name(context, "train");
-  Json request{{"TrainingJobName", state.training_job},
-               {"AlgorithmSpecification", algorithm},
-               {"RoleArn", state.role},
-               {"OutputDataConfig",
-                {{"S3OutputPath", "s3://" + bucket_of(context) + "/" + prefix_of(context)}}},
-               {"ResourceConfig", cluster(context.spec.training)},
-               {"StoppingCondition",
-                {{"MaxRuntimeInSeconds", context.spec.training.max_runtime_seconds}}},
-               {"Tags", Json::array({{{"Key", "commit"}, {"Value", context.repository.head().id}},
-                                     {{"Key", "version"}, {"Value", state.version.text()}}})}};
+  Json request{
+      {"TrainingJobName", state.training_job},
+      {"AlgorithmSpecification", algorithm},
+      {"RoleArn", state.role},
+      {"OutputDataConfig",
+       {{"S3OutputPath", "s3://" + bucket_of(context) + "/" + prefix_of(context)}}},
+      {"ResourceConfig", cluster(context.spec.training)},
+      {"StoppingCondition", {{"MaxRuntimeInSeconds", context.spec.training.max_runtime_seconds}}},
+      {"Tags", Json::array({{{"Key", "commit"}, {"Value", context.repository.head().id}},
+                            {{"Key", "version"}, {"Value", state.version.text()}}})}};
   if (!channels.empty()) request["InputDataConfig"] = channels;
   if (!context.spec.hyperparameters.empty())
     request["HyperParameters"] = context.spec.hyperparameters;
   context.services.call("sagemaker", "CreateTrainingJob", request);
   const Json done = wait_for_job(context, "Training", state.training_job,
                                  context.spec.training.max_runtime_seconds);
-  state.model_data = base::text_or(base::object_or_empty(done, "ModelArtifacts"),
-                                   "S3ModelArtifacts");
+  state.model_data =
+      base::text_or(base::object_or_empty(done, "ModelArtifacts"), "S3ModelArtifacts");
   std::string note = state.training_job;
   for (const Json& metric : base::array_or_empty(done, "FinalMetricDataList"))
     note += ", " + base::text_or(metric, "MetricName") + " " + metric["Value"].dump();
@@ -211,8 +209,8 @@ std::string evaluate_stage(ShipContext& context) {
   Json inputs = Json::array({input("model", state.model_data)});
   for (const auto& [name, source] : context.spec.channels)
     if (name != "training")
-      inputs.push_back(input(
-          name, source.starts_with("s3://") ? source : upload_channel(context, source)));
+      inputs.push_back(
+          input(name, source.starts_with("s3://") ? source : upload_channel(context, source)));
   state.evaluation_job = job_name(context, "eval");
   const std::string output =
       "s3://" + bucket_of(context) + "/" + prefix_of(context) + "/" + state.evaluation_job;

@@ -91,8 +91,8 @@ struct StageTime {
   std::string note;
 };
 
-// Runs every stage. Throws Error{StageFailed} with detail {"stage", "log"}; what the stages before it
-// made stays and is used by the next try where it is the same.
+// Runs every stage. Throws Error{StageFailed} with detail {"stage", "log"}; what the stages before
+// it made stays and is used by the next try where it is the same.
 std::vector<StageTime> run_stages(ShipContext& context);
 
 // The stages, one function each.

@@ -30,7 +30,8 @@ class LogReader {
   // "<epoch ms> <O|E> <text>"
   void give_lines(const std::function<void(std::string_view)>& on_line) {
     std::size_t begin = 0;
-    for (std::size_t end; (end = pending_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    for (std::size_t end; (end = pending_.find('\n', begin)) != std::string::npos;
+         begin = end + 1) {
       std::string_view line(pending_.data() + begin, end - begin);
       for (int field = 0; field < 2; ++field) {
         const auto space = line.find(' ');
@@ -85,8 +86,7 @@ int run_step(containers::Engine& engine, const Step& step,
     const auto ended = engine.wait(spec.id, std::chrono::milliseconds(100));
     log.read(on_line);
     if (ended) {
-      if (!ended->reason.empty() && ended->code != 0)
-        throw Error("ContainerFailed", ended->reason);
+      if (!ended->reason.empty() && ended->code != 0) throw Error("ContainerFailed", ended->reason);
       return ended->code;
     }
     if (std::chrono::steady_clock::now() > deadline)

@@ -61,15 +61,17 @@ std::optional<Version> latest(const std::vector<std::string>& tags) {
   return result;
 }
 
-Version next_version(const std::optional<Version>& last,
-                     const std::vector<std::string>& messages) {
+Version next_version(const std::optional<Version>& last, const std::vector<std::string>& messages) {
   if (!last) return Version{1, 0, 0, 0};
   Change change = Change::kPatch;
   for (const std::string& message : messages) change = std::max(change, change_of(message));
   switch (change) {
-    case Change::kMajor: return Version{last->major + 1, 0, 0, 0};
-    case Change::kMinor: return Version{last->major, last->minor + 1, 0, 0};
-    case Change::kPatch: return Version{last->major, last->minor, last->patch + 1, 0};
+    case Change::kMajor:
+      return Version{last->major + 1, 0, 0, 0};
+    case Change::kMinor:
+      return Version{last->major, last->minor + 1, 0, 0};
+    case Change::kPatch:
+      return Version{last->major, last->minor, last->patch + 1, 0};
   }
   return *last;
 }

@@ -36,16 +36,15 @@ TEST_P(NextVersion, FollowsTheMessages) {
 
 INSTANTIATE_TEST_SUITE_P(
     ConventionalCommits, NextVersion,
-    testing::Values(Case{"fix", {"fix: rounding"}, "1.4.3"},
-                    Case{"no_type", {"Tidy up"}, "1.4.3"}, Case{"none", {}, "1.4.3"},
-                    Case{"feature", {"fix: a", "feat: b"}, "1.5.0"},
+    testing::Values(Case{"fix", {"fix: rounding"}, "1.4.3"}, Case{"no_type", {"Tidy up"}, "1.4.3"},
+                    Case{"none", {}, "1.4.3"}, Case{"feature", {"fix: a", "feat: b"}, "1.5.0"},
                     Case{"feature_with_scope", {"feat(train): b"}, "1.5.0"},
                     Case{"feature_in_body_only", {"fix: a\n\nfeat: not this"}, "1.4.3"},
                     Case{"exclamation", {"feat: a", "refactor!: b"}, "2.0.0"},
                     Case{"exclamation_with_scope", {"feat(api)!: b"}, "2.0.0"},
                     Case{"breaking_footer", {"fix: a\n\nBREAKING CHANGE: rows"}, "2.0.0"},
                     Case{"feature_like_word", {"feature: b"}, "1.4.3"}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& each) { return each.param.name; });
 
 TEST(Version, StartsAtOne) { EXPECT_EQ(next_version({}, {"fix: a"}).text(), "1.0.0"); }
 

@@ -16,10 +16,10 @@ from sklearn.model_selection import train_test_split
 def main():
     """Splits the data set once and for all."""
     bunch = load_breast_cancer()
-    header = ["malignant"] + [name.replace(" ", "_") for name in bunch.feature_names]
+    header = ["malignant"] + [name.replace(" ", "_") for name in bunch["feature_names"]]
     rows = [
         [1 - int(target)] + [repr(float(value)) for value in features]
-        for features, target in zip(bunch.data, bunch.target)
+        for features, target in zip(bunch["data"], bunch["target"])
     ]
     train, test = train_test_split(
         rows, test_size=0.2, random_state=7, stratify=[row[0] for row in rows]
