@@ -1,7 +1,8 @@
 // slipway build: the commit at HEAD as an image in the registry.
 
-#include <CLI/CLI.hpp>
 #include <iostream>
+
+#include <CLI/CLI.hpp>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -28,10 +29,11 @@ class Lines final : public ci::ShipObserver {
 int run_build(const Globals& globals, const BuildOptions& options) {
   Workspace workspace(globals, options.path);
   Lines lines;
-  ci::ShipContext context{workspace.spec,     workspace.repository, workspace.source,
-                          workspace.cache,    workspace.services,   workspace.registry,
-                          workspace.session.host, *workspace.engine, workspace.clock,
-                          lines};
+  ci::ShipContext context{workspace.spec,         workspace.repository,
+                          workspace.source,       workspace.cache,
+                          workspace.services,     workspace.registry,
+                          workspace.session.host, *workspace.engine,
+                          workspace.clock,        lines};
   context.run = base::random_hex(6);
   ci::build_stage(context);
   if (options.push) ci::push_stage(context);

@@ -1,7 +1,9 @@
 // slipway env: what stock tools need to reach the server, as shell assignments.
 
-#include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <iostream>
+
+#include <CLI/CLI.hpp>
 
 #include "base/strings.h"
 #include "cli/session.h"
@@ -10,16 +12,31 @@
 namespace slipway::cli {
 namespace {
 
-// containers/image asks for TLS unless a registry is listed as insecure, and reads logins from
-// a file of its own: both are written beside the credentials and named by variables.
-void write_registry_files(const Globals& globals, const Session& session) {
-  store::Disk& disk = store::system_disk();
-  store::write_atomically(disk, globals.data / "registries.conf",
-                          "[[registry]]\nlocation = \"" + session.host + "\"\ninsecure = true\n");
-  const Json login{{"auths",
-                    {{session.host,
-                      {{"auth", base::base64(session.key.access_key + ":" + session.key.secret)}}}}}};
-  store::write_atomically(disk, globals.data / "registry-auth.json", base::dump_json(login));
+// skopeo and podman ask for TLS unless a registry is listed as insecure, and read such lists from
+// fixed places only: a drop-in of the user's own, for this address alone.
+void allow_plain_registry(const std::string& host) {
+  const char* home = std::getenv("HOME");
+  if (home == nullptr) return;
+  const std::filesystem::path directory =
+      std::filesystem::path(home) / ".config/containers/registries.conf.d";
+  const std::filesystem::path file =
+      directory / ("slipway-" + base::replace_all(host, ":", "-") + ".conf");
+  if (std::filesystem::exists(file)) return;
+  std::filesystem::create_directories(directory);
+  store::write_atomically(store::system_disk(), file,
+                          "[[registry]]\nlocation = \"" + host + "\"\ninsecure = true\n");
+  std::cerr << "wrote " << file.string() << ": skopeo and podman may reach " << host
+            << " without TLS\n";
+}
+
+std::filesystem::path write_registry_login(const Globals& globals, const Session& session) {
+  const Json login{
+      {"auths",
+       {{session.host,
+         {{"auth", base::base64(session.key.access_key + ":" + session.key.secret)}}}}}};
+  const std::filesystem::path file = globals.data / "registry-auth.json";
+  store::write_atomically(store::system_disk(), file, base::dump_json(login));
+  return file;
 }
 
 int run_env(const Globals& globals, bool json) {
@@ -35,12 +52,9 @@ int run_env(const Globals& globals, bool json) {
   };
   if (!session.key.session_token.empty())
     variables.emplace_back("AWS_SESSION_TOKEN", session.key.session_token);
-  if (session.endpoint.starts_with("http://") && std::filesystem::is_directory(globals.data)) {
-    write_registry_files(globals, session);
-    variables.emplace_back("CONTAINERS_REGISTRIES_CONF",
-                           (globals.data / "registries.conf").string());
-    variables.emplace_back("REGISTRY_AUTH_FILE", (globals.data / "registry-auth.json").string());
-  }
+  if (std::filesystem::is_directory(globals.data))
+    variables.emplace_back("REGISTRY_AUTH_FILE", write_registry_login(globals, session).string());
+  if (session.endpoint.starts_with("http://")) allow_plain_registry(session.host);
   if (json) {
     Json object = Json::object();
     for (const auto& [name, value] : variables) object[name] = value;
@@ -59,9 +73,8 @@ void add_env(CLI::App& parser, const Globals& globals, Run& run) {
   command->footer("Use it so:  eval \"$(slipway env)\"");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "One JSON object instead of shell assignments");
-  command->callback([&globals, &run, json] {
-    run = [&globals, json] { return run_env(globals, *json); };
-  });
+  command->callback(
+      [&globals, &run, json] { run = [&globals, json] { return run_env(globals, *json); }; });
 }
 
 }  // namespace slipway::cli

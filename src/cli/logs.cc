@@ -1,9 +1,10 @@
 // slipway logs: a job's or an endpoint's output.
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <map>
 #include <thread>
+
+#include <CLI/CLI.hpp>
 
 #include "base/error.h"
 #include "cli/session.h"
@@ -19,8 +20,8 @@ struct LogsOptions {
 
 struct Source {
   std::string group;
-  std::string prefix;    // of its streams
-  std::string kind;      // "Training", "Processing"; empty for an endpoint
+  std::string prefix;  // of its streams
+  std::string kind;    // "Training", "Processing"; empty for an endpoint
 };
 
 std::optional<std::string> job_status(wire::ServiceClient& services, const std::string& kind,
@@ -75,7 +76,8 @@ class Tail {
   void print(const std::string& stream) {
     std::string& token = tokens_[stream];
     for (;;) {
-      Json input{{"logGroupName", source_.group}, {"logStreamName", stream}, {"startFromHead", true}};
+      Json input{
+          {"logGroupName", source_.group}, {"logStreamName", stream}, {"startFromHead", true}};
       if (!token.empty()) input["nextToken"] = token;
       const Json page = services_.call("logs", "GetLogEvents", input);
       for (const Json& event : base::array_or_empty(page, "events")) {
@@ -108,12 +110,10 @@ int run_logs(const Globals& globals, const LogsOptions& options) {
   Tail tail(services, source, options.json);
   for (;;) {
     // The status first: lines written before a job's end are then in the page that follows.
-    const bool running =
-        source.kind.empty() ||
-        [&] {
-          const std::string status = job_status(services, source.kind, options.name).value_or("");
-          return status == "InProgress" || status == "Stopping";
-        }();
+    const bool running = source.kind.empty() || [&] {
+      const std::string status = job_status(services, source.kind, options.name).value_or("");
+      return status == "InProgress" || status == "Stopping";
+    }();
     tail.print();
     if (!options.follow || !running) return 0;
     std::this_thread::sleep_for(std::chrono::milliseconds(300));

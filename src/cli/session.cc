@@ -57,15 +57,18 @@ Session find_session(const Globals& globals) {
   while (session.endpoint.ends_with('/')) session.endpoint.pop_back();
   const auto scheme = session.endpoint.find("://");
   if (scheme == std::string::npos)
-    throw Error("BadEndpoint", "AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:4700, not " +
-                                   session.endpoint);
+    throw Error(
+        "BadEndpoint",
+        "AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:4700, not " + session.endpoint);
   session.host = session.endpoint.substr(scheme + 3);
   return session;
 }
 
 std::filesystem::path cache_directory() {
   std::filesystem::path root = environment("XDG_CACHE_HOME");
-  if (root.empty()) root = std::filesystem::path(environment("HOME").empty() ? "/tmp" : environment("HOME")) / ".cache";
+  if (root.empty())
+    root = std::filesystem::path(environment("HOME").empty() ? "/tmp" : environment("HOME")) /
+           ".cache";
   const std::filesystem::path directory = root / "slipway";
   std::filesystem::create_directories(directory);
   return std::filesystem::canonical(directory);

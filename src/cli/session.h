@@ -22,7 +22,8 @@ struct Session {
 };
 
 // AWS_ENDPOINT_URL with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION; or
-// <data>/server.json and <data>/credentials. Throws Error with the next step where neither is there.
+// <data>/server.json and <data>/credentials. Throws Error with the next step where neither is
+// there.
 Session find_session(const Globals& globals);
 
 // Where the command line keeps layers, logs and its own containers:

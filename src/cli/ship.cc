@@ -1,9 +1,9 @@
 // slipway ship: the commit at HEAD, from its checks to the live endpoint.
 
-#include <unistd.h>
+#include <iostream>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/ids.h"
@@ -124,10 +124,11 @@ int run_ship(const Globals& globals, const ShipOptions& options) {
   std::ostream& out = options.json ? std::cerr : std::cout;
   Workspace workspace(globals, options.path);
   Progress progress(out, options.watch);
-  ci::ShipContext context{workspace.spec,     workspace.repository, workspace.source,
-                          workspace.cache,    workspace.services,   workspace.registry,
-                          workspace.session.host, *workspace.engine, workspace.clock,
-                          progress};
+  ci::ShipContext context{workspace.spec,         workspace.repository,
+                          workspace.source,       workspace.cache,
+                          workspace.services,     workspace.registry,
+                          workspace.session.host, *workspace.engine,
+                          workspace.clock,        progress};
   if (options.approve) context.approval = ci::Approval::kYes;
   if (options.approve_if_better) context.approval = ci::Approval::kIfBetter;
   context.run = base::random_hex(6);
@@ -164,7 +165,8 @@ void add_ship(CLI::App& parser, const Globals& globals, Run& run) {
       ->add_flag("--approve-if-better", options->approve_if_better,
                  "Deploy where the deciding metric is better than the live version's, else reject")
       ->excludes(approve);
-  command->add_flag("--json", options->json, "Print one JSON object; progress goes to standard error");
+  command->add_flag("--json", options->json,
+                    "Print one JSON object; progress goes to standard error");
   command->callback([&globals, &run, options] {
     run = [&globals, options] { return run_ship(globals, *options); };
   });

@@ -1,14 +1,14 @@
 // slipway up: the server. slipway down: its end.
 
+#include <cstdio>
+#include <iostream>
+#include <thread>
+
+#include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <CLI/CLI.hpp>
-#include <cstdio>
-#include <iostream>
-#include <thread>
 
 #include "app/app.h"
 #include "base/error.h"
@@ -38,8 +38,8 @@ sigset_t block_signals() {
 
 int serve(const UpOptions& options, const std::function<void(const std::string&)>& ready) {
   const sigset_t signals = block_signals();
-  base::set_log(base::Level::kInfo, options.log_format == "json" ? base::LogFormat::kJson
-                                                                 : base::LogFormat::kText);
+  base::set_log(base::Level::kInfo,
+                options.log_format == "json" ? base::LogFormat::kJson : base::LogFormat::kText);
   const auto app = app::App::start(options.app);
   ready(app->endpoint());
   int received = 0;
@@ -119,12 +119,14 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
   command->add_option("--account", options->app.account, "Account number, twelve digits")
       ->capture_default_str()
       ->check([](const std::string& text) {
-        const bool fits = text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
+        const bool fits =
+            text.size() == 12 && text.find_first_not_of("0123456789") == std::string::npos;
         return fits ? std::string() : "an account number has twelve digits";
       });
   command->add_option("--region", options->app.region, "Region that the server calls its own")
       ->capture_default_str();
-  command->add_option("--runtime", options->app.runtime, "crun or runc; the first that works if not given");
+  command->add_option("--runtime", options->app.runtime,
+                      "crun or runc; the first that works if not given");
   command->add_option("--running-jobs", options->app.running_jobs,
                       "Jobs that run at once; one for each core if not given");
   command->add_flag("--detach,-d", options->detach, "Return when the server answers; it goes on");
@@ -145,8 +147,7 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
 void add_down(CLI::App& parser, const Globals& globals, Run& run) {
   auto* command = parser.add_subcommand(
       "down", "Stop the server; endpoints' and jobs' containers go on until it is back");
-  command->callback(
-      [&globals, &run] { run = [&globals] { return stop_server(globals); }; });
+  command->callback([&globals, &run] { run = [&globals] { return stop_server(globals); }; });
 }
 
 }  // namespace slipway::cli

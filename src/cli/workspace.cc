@@ -12,9 +12,8 @@ namespace {
 ci::ModelSpec read_spec(const std::filesystem::path& source, const std::filesystem::path& path) {
   const std::filesystem::path file = source / "slipway.yaml";
   if (!std::filesystem::is_regular_file(file))
-    throw Error("InvalidSpecification",
-                "the commit has no slipway.yaml in " + path.string() +
-                    "; its form is in docs/formats/slipway-yaml.md");
+    throw Error("InvalidSpecification", "the commit has no slipway.yaml in " + path.string() +
+                                            "; its form is in docs/formats/slipway-yaml.md");
   return ci::parse_model_spec(store::read_file(file, 1u << 20), "slipway.yaml");
 }
 
