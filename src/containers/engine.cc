@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "containers/host_base.h"
@@ -42,6 +43,11 @@ base::FileDescriptor make_control(const Paths& paths) {
   return control;
 }
 
+std::string tag_of(const std::filesystem::path& directory) {
+  return base::sha256_hex(std::filesystem::absolute(directory).lexically_normal().string())
+      .substr(0, 8);
+}
+
 void write_plan(const Paths& paths, const Plan& plan) {
   std::ofstream file(paths.plan, std::ios::trunc);
   file << base::dump_json(to_json(plan));
@@ -63,6 +69,7 @@ OciEngine::OciEngine(EngineOptions options, Privilege privilege, CgroupTree tree
       privilege_(privilege),
       tree_(std::move(tree)),
       runtime_(std::move(runtime)),
+      tag_(tag_of(options_.directory)),
       notices_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!notices_ || !wake_) base::throw_errno("watching containers");
@@ -208,8 +215,8 @@ Plan OciEngine::plan_for(const ContainerSpec& spec) const {
   plan.rootless = privilege_ == Privilege::kNone;
   plan.limits = support_;
   if (support_.any()) {
-    plan.cgroup_path = tree_.runtime_parent + "/" + spec.id;
-    plan.cgroup_directories = cgroup_directories(tree_, spec.id);
+    plan.cgroup_path = tree_.runtime_parent + "/" + cgroup_name(spec.id);
+    plan.cgroup_directories = cgroup_directories(tree_, cgroup_name(spec.id));
   }
   return plan;
 }

@@ -52,6 +52,8 @@ class OciEngine final : public Engine {
   };
 
   Paths paths_of(const std::string& id) const { return Paths(options_.directory / id); }
+  // Control groups are named over the whole machine, ids only in this engine.
+  std::string cgroup_name(const std::string& id) const { return tag_ + "-" + id; }
   void recover_all();
   void recover_one(const std::string& id);
   void launch(const ContainerSpec& spec);
@@ -77,6 +79,7 @@ class OciEngine final : public Engine {
   const Privilege privilege_;
   const CgroupTree tree_;
   const Runtime runtime_;
+  const std::string tag_;         // of this engine's directory
   CgroupSupport support_;         // constant after construction
   base::FileDescriptor notices_;  // inotify
   base::FileDescriptor wake_;     // eventfd: look around at once

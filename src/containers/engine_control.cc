@@ -88,6 +88,8 @@ void OciEngine::remove(const std::string& id) {
   try {
     kill_for_removal(id);
     forget(id);
+    // A killed shim could not do it.
+    if (support_.any()) remove_cgroups(cgroup_directories(tree_, cgroup_name(id)));
     std::uint64_t number = 0;
     {
       const std::lock_guard lock(mutex_);
@@ -167,7 +169,7 @@ std::optional<Usage> OciEngine::usage(const std::string& id) const {
     running = entry->running;
   }
   if (support_.any()) {
-    if (auto usage = usage_of(cgroup_directories(tree_, id))) return usage;
+    if (auto usage = usage_of(cgroup_directories(tree_, cgroup_name(id)))) return usage;
   }
   if (running.pid == 0 || !is_same_process(running)) return std::nullopt;
   return usage_of_processes(running.pid);
@@ -178,7 +180,12 @@ base::FileDescriptor OciEngine::connect(const std::string& id, std::uint16_t por
   Running running;
   std::shared_ptr<const base::FileDescriptor> network;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // The container may be up a moment before its shim has told which process it is.
+    changed_.wait_for(lock, timeout, [&] {
+      const Entry* known = running_entry(id);
+      return !known || known->host_network || known->running.pid != 0;
+    });
     Entry* entry = running_entry(id);
     if (!entry) return {};
     running = entry->running;

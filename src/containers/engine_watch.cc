@@ -68,6 +68,11 @@ void OciEngine::read_notices() {
         continue;
       }
       const std::string_view name = notice->len > 0 ? notice->name : "";
+      if (name == "running.json") {
+        // With the mutex, so that a waiter who has just looked is already waiting.
+        const std::lock_guard lock(mutex_);
+        changed_.notify_all();
+      }
       if (name != "exit.json" && name != "lock") continue;
       std::string id;
       {

@@ -98,7 +98,8 @@ Json process(const Plan& plan, const BundleFacts& facts) {
 
 Json resources(const Plan& plan) {
   Json result = Json::object();
-  if (!plan.rootless) {
+  // Without a control group nothing enforces it; node-less mounts and no CAP_MKNOD still do.
+  if (!plan.rootless && !plan.cgroup_path.empty()) {
     result["devices"] = Json::array({{{"allow", false}, {"access", "rwm"}}});
   }
   const Limits& limits = plan.spec.limits;
@@ -163,6 +164,23 @@ Json oci_config(const Plan& plan, const BundleFacts& facts) {
           {"hostname", hostname_of(plan.spec)},
           {"mounts", mounts(plan, facts)},
           {"linux", std::move(linux_part)}};
+}
+
+std::vector<std::string> runtime_command(const Plan& plan, const std::string& bundle) {
+  std::vector<std::string> words = {
+      plan.runtime,   "--root", bundle + "/runtime", "--log", bundle + "/runtime.log",
+      "--log-format", "json"};
+  if (plan.cgroup_path.empty()) {
+    // Where the machine gives no control groups the runtime is not to insist on them.
+    const bool crun = std::filesystem::path(plan.runtime).filename() == "crun";
+    words.push_back(crun ? "--cgroup-manager=disabled" : "--rootless=true");
+  }
+  for (const std::string& word :
+       {std::string("run"), std::string("--detach"), std::string("--pid-file"), bundle + "/pid",
+        std::string("--bundle"), bundle, plan.spec.id}) {
+    words.push_back(word);
+  }
+  return words;
 }
 
 }  // namespace slipway::containers

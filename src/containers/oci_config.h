@@ -28,6 +28,9 @@ struct BundleFacts {
 
 Json oci_config(const Plan& plan, const BundleFacts& facts);
 
+// The runtime's command line: starts the container of the bundle and comes back.
+std::vector<std::string> runtime_command(const Plan& plan, const std::string& bundle);
+
 // NAME=value in order: the defaults, the image's, the caller's; a later one replaces an earlier
 // one.
 std::vector<std::string> environment_of(const ContainerSpec& spec);

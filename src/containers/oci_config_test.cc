@@ -88,6 +88,16 @@ TEST(OciConfigTest, PutsTheCallersMountsLast) {
   EXPECT_THAT(mounts.back()["options"].get<std::vector<std::string>>(), testing::Contains("ro"));
 }
 
+TEST(OciConfigTest, DoesNotInsistOnControlGroupsThatAreNotThere) {
+  Plan without = plan();
+  without.runtime = "/usr/bin/runc";
+  EXPECT_THAT(runtime_command(without, "/b"), testing::Not(testing::Contains("--rootless=true")));
+  without.cgroup_path.clear();
+  EXPECT_THAT(runtime_command(without, "/b"), testing::Contains("--rootless=true"));
+  without.runtime = "/usr/bin/crun";
+  EXPECT_THAT(runtime_command(without, "/b"), testing::Contains("--cgroup-manager=disabled"));
+}
+
 TEST(OciConfigTest, PlansSurviveTheirFile) {
   Plan full = plan();
   full.spec.image.layers = {"/images/a", "/images/b"};

@@ -123,6 +123,13 @@ Exit run_container(const Plan& plan, const Paths& paths, int machine_proc, Outpu
     // Not durable, so not ended: the server finds the lock free and calls the container lost.
     ::_exit(1);
   }
+  // A group with processes cannot be removed, and a runtime that was killed half-way leaves some.
+  // This is process 1 of its namespace, so "all" is what lives in there.
+  if (::getpid() == 1) {
+    ::kill(-1, SIGKILL);
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
+  }
   remove_cgroups(plan.cgroup_directories);
   ::_exit(0);
 }

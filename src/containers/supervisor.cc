@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "containers/decide.h"
+#include "containers/oci_config.h"
 
 namespace slipway::containers {
 namespace {
@@ -84,21 +85,7 @@ void Supervisor::start_runtime() {
   output_ = std::move(output_end);
   error_ = std::move(error_end);
 
-  const std::string directory = bundle_.directory.string();
-  std::vector<std::string> words = {plan_.runtime,
-                                    "--root",
-                                    directory + "/runtime",
-                                    "--log",
-                                    directory + "/runtime.log",
-                                    "--log-format",
-                                    "json",
-                                    "run",
-                                    "--detach",
-                                    "--pid-file",
-                                    directory + "/pid",
-                                    "--bundle",
-                                    directory,
-                                    plan_.spec.id};
+  std::vector<std::string> words = runtime_command(plan_, bundle_.directory.string());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
