@@ -1,7 +1,7 @@
 #pragma once
 
 // The tables of this room. Secrets are kept as they are, because SigV4 needs them so;
-// the database file is 0600.
+// the data directory is 0700.
 
 #include <optional>
 #include <string>

@@ -8,6 +8,7 @@
 #include "wire/chunked_payload.h"
 #include "wire/codec.h"
 #include "wire/services.h"
+#include "wire/sigv2.h"
 #include "wire/sigv4.h"
 #include "wire/sigv4_keys.h"
 #include "wire/validation.h"
@@ -133,7 +134,10 @@ struct Api::State {
   std::function<void(const Call&)> authorize;
   mutable SigningKeyCache keys;
 
-  Verified verify_request(const net::Request& request) const {
+  Verified verify_request(const net::Request& request, Dialect dialect) const {
+    if (dialect == Dialect::kS3 && is_sigv2_url(request))
+      return verify_sigv2_url(request, s3_path(request, services.hosts()), credentials,
+                              clock.now());
     const auto claim = claim_of(request);
     const bool digest_counts =
         !claim || claim->payload_sha256.empty() || is_hex_digest(claim->payload_sha256);
@@ -187,6 +191,15 @@ std::optional<net::Response> Api::admit(const net::RequestHead& head) const {
     }
     exchange.target = state_->services.find_service(head, claim ? claim->service : "");
     name_ids(exchange);
+    if (exchange.target.dialect == Dialect::kS3 && is_sigv2_url(head)) {
+      try {
+        verify_sigv2_url(head, s3_path(head, state_->services.hosts()), state_->credentials,
+                         state_->clock.now());
+        return std::nullopt;
+      } catch (const Error& error) {
+        throw in_dialect(Dialect::kS3, error);
+      }
+    }
     const Refusal refusal = check_head(head, state_->credentials, state_->clock.now());
     if (refusal != Refusal::kNone)
       return refuse(exchange, in_dialect(exchange.target.dialect,
@@ -237,7 +250,7 @@ net::Response Api::State::run(const net::Request& request, Exchange& exchange) c
   if (broken) throw in_dialect(target.dialect, *broken);
   Verified verified;
   try {
-    verified = verify_request(request);
+    verified = verify_request(request, target.dialect);
   } catch (const Error& error) {
     throw in_dialect(target.dialect, error);
   }

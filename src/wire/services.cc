@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "wire/sigv2.h"
 
 namespace slipway::wire {
 namespace {
@@ -106,21 +107,20 @@ Target Services::find_service(const net::RequestHead& head, std::string_view sig
     return target;
   }
   const bool form = is_form(head) || head.query().find("Action=") != std::string_view::npos;
-  if (signing_name.empty()) signing_name = form ? "" : "s3";
-  target.dialect = form ? Dialect::kQuery : Dialect::kS3;
+  if (signing_name.empty() && (!form || is_sigv2_url(head))) signing_name = "s3";
+  target.asked_for = signing_name;
+  target.dialect = signing_name == "s3" ? Dialect::kS3
+                   : form               ? Dialect::kQuery
+                                        : Dialect::kRestJson;
   for (const auto& service : services_) {
     const ServiceModel& model = service->model;
     if (model.signing_name() != signing_name) continue;
     // What speaks JSON has a target, so that leaves its siblings of the same signing name.
-    if (model.protocol() == Protocol::kJson) {
-      target.dialect = Dialect::kJson;
-      continue;
-    }
+    if (model.protocol() == Protocol::kJson) continue;
     target.service = service.get();
     target.dialect = dialect_of(model);
     return target;
   }
-  if (form) target.dialect = Dialect::kQuery;
   return target;
 }
 
@@ -128,8 +128,11 @@ void Services::find_operation(const net::RequestHead& head, std::string_view for
                               Target& target) const {
   const std::string wanted(head.headers.get("x-amz-target"));
   if (!target.service) {
-    const std::string action = parameter(form, head.query(), "Action");
-    throw unknown_operation(target.dialect, "this server", wanted.empty() ? action : wanted);
+    std::string operation = wanted.empty() ? parameter(form, head.query(), "Action") : wanted;
+    if (operation.empty()) operation = head.method + " " + std::string(head.path());
+    throw unserved_operation(target.dialect,
+                             target.asked_for.empty() ? "an unknown service" : target.asked_for,
+                             operation);
   }
   const Service& service = *target.service;
   const std::string& name = service.model.name();

@@ -30,6 +30,7 @@ struct Service {
 struct Target {
   const Service* service = nullptr;
   Dialect dialect = Dialect::kS3;
+  std::string asked_for;  // the service's name where there is none to serve it
   const OperationModel* operation = nullptr;
   std::vector<std::pair<std::string, std::string>> labels;
 };
@@ -40,6 +41,7 @@ class Services {
   // Throws Error{InternalError} where the embedded models lack the operation.
   void add(std::string_view service, std::string_view operation, Operation run);
   void serve_host(std::string host) { hosts_.push_back(std::move(host)); }
+  const std::vector<std::string>& hosts() const noexcept { return hosts_; }
 
   // The service: by target, by the signature's scope, or by what an unsigned request looks like.
   Target find_service(const net::RequestHead& head, std::string_view signing_name) const;

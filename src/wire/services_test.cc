@@ -130,6 +130,30 @@ TEST(Services, NamesOperationsThatAreUnknownOrNotServed) {
   EXPECT_EQ(failure("CreateCluster"), "501 Slipway does not implement CreateCluster of sagemaker");
 }
 
+TEST(Services, NamesServicesThatNobodyServes) {
+  Services services;
+  const auto failure = [&](const net::RequestHead& head, std::string_view form,
+                           std::string_view signing_name) {
+    Target target = services.find_service(head, signing_name);
+    try {
+      services.find_operation(head, form, target);
+      return std::string();
+    } catch (const Error& error) {
+      return error.code() + ": " + error.message();
+    }
+  };
+  net::RequestHead form = request("POST", "/");
+  form.headers.add("Content-Type", "application/x-www-form-urlencoded");
+
+  EXPECT_EQ(failure(request("GET", "/2015-03-31/functions"), "", "lambda"),
+            "UnknownOperationException: Slipway does not implement GET /2015-03-31/functions of "
+            "lambda");
+  EXPECT_EQ(failure(form, "Action=ListTopics", "sns"),
+            "InvalidAction: Slipway does not implement ListTopics of sns");
+  EXPECT_EQ(failure(request("GET", "/b"), "", "s3"),
+            "NotImplemented: Slipway does not implement GET /b of s3");
+}
+
 TEST(Services, FailsAtStartForAnOperationWithoutModel) {
   Services services;
   EXPECT_THROW(services.add("sagemaker", "MakeModel", [](Call&) { return Reply(); }), Error);
