@@ -368,6 +368,12 @@ class TemporaryDatabase final : public Database {
 std::unique_ptr<Database> Database::open(const std::filesystem::path& path,
                                          DatabaseOptions options) {
   create_directories_durably(system_disk(), std::filesystem::absolute(path).parent_path());
+  // It holds secrets: the owner's alone from the first moment. SQLite gives its other files the
+  // same mode.
+  base::FileDescriptor made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!made) base::throw_errno("Cannot open the database " + path.string());
+  // Closing it later would drop the locks that SQLite holds on the same file.
+  made.reset();
   return std::make_unique<SqliteDatabase>(path, options);
 }
 

@@ -251,6 +251,16 @@ TEST_F(DatabaseFile, KeepsItsRowsWhenItIsOpenedAgain) {
   EXPECT_EQ(name, "a");
 }
 
+TEST_F(DatabaseFile, IsReadableByItsOwnerAlone) {
+  const auto database = Database::open(directory_ / "slipway.db");
+  database->migrate({"create table items (name text)"});
+
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    const auto others = fs::perms::group_all | fs::perms::others_all;
+    EXPECT_EQ(entry.status().permissions() & others, fs::perms::none) << entry.path();
+  }
+}
+
 TEST_F(DatabaseFile, AMigrationThatFailsLeavesNothing) {
   const auto database = Database::open(directory_ / "slipway.db");
 
