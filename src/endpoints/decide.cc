@@ -310,6 +310,7 @@ class Decider {
     if (seen_.alarm && deployment.share > 0) {
       return give_up("An alarm of AutoRollbackConfiguration went into ALARM during the update.");
     }
+    if (!policy.alarms.empty() && deployment.share > 0) look_at(now_ + limits_.look_again_alarms);
     const bool ready = complete(*endpoint_.next);
     if (!deployment.is_update) {
       if (ready) promote();

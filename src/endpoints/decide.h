@@ -20,10 +20,11 @@ struct DecideLimits {
   int start_attempts = 3;            // of one replica, before a deployment fails
   base::Millis backoff_first = 500;  // before a crashed replica's replacement, doubling
   base::Millis backoff_most = 60'000;
-  base::Millis stable_after = 60'000;     // ready for so long: earlier failures are forgotten
-  int bad_pings = 3;                      // in a row, then it is replaced
-  base::Millis drain_at_most = 65'000;    // longer than an invocation may take
-  base::Millis look_again_draining = 50;  // how soon to look whether requests have ended
+  base::Millis stable_after = 60'000;      // ready for so long: earlier failures are forgotten
+  int bad_pings = 3;                       // in a row, then it is replaced
+  base::Millis drain_at_most = 65'000;     // longer than an invocation may take
+  base::Millis look_again_alarms = 5'000;  // while traffic moves
+  base::Millis look_again_draining = 50;   // how soon to look whether requests have ended
 };
 
 enum class Seen {

@@ -16,8 +16,9 @@
 //   the model answers other than 2xx, not in time,
 //   or goes away in the middle                     424 ModelError
 // A request that was not sent yet goes to another replica where one cannot be reached. A
-// request that was sent over a connection used before is sent once more when that closes
-// without a byte of answer: a server may close an idle connection at any time.
+// request is sent once more where its connection was reset without a byte of answer: then
+// nobody read it whole. Where the model closes in order it may have seen the request, which is
+// not repeated.
 
 #include <chrono>
 #include <cstddef>

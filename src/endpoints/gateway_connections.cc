@@ -126,11 +126,7 @@ void GatewayLoop::reroute_waiting(Upstream& upstream) noexcept {
     leaving.insert(leaving.end(), upstream.waiting.begin(), upstream.waiting.end());
     upstream.waiting.clear();
   }
-  for (Invocation* invocation : leaving) {
-    --upstream.invocations;
-    upstream.replica->in_flight.fetch_sub(1, std::memory_order_relaxed);
-    invocation->upstream = nullptr;
-  }
+  for (Invocation* invocation : leaving) leave(*invocation);
   for (Invocation* invocation : leaving) {
     if (invocation->upstream || !invocation->exchange || invocation->abandoned) continue;
     route(*invocation);

@@ -137,9 +137,9 @@ void GatewayLoop::send(Invocation& invocation, Connection& connection) noexcept 
   connection.invocation = &invocation;
   invocation.connection = &connection;
   invocation.sent = steady_clock::now();
-  if (connection.send(request_head_, request.body) == Connection::Io::kBroken) {
-    on_broken(connection);
-  }
+  const Connection::Io result = connection.send(request_head_, request.body);
+  if (result == Connection::Io::kReset) return on_reset(connection);
+  if (result == Connection::Io::kBroken) on_broken(connection);
 }
 
 void GatewayLoop::on_event(Connection& connection, std::uint32_t events) noexcept {
@@ -150,9 +150,12 @@ void GatewayLoop::on_event(Connection& connection, std::uint32_t events) noexcep
     if (!ended && connection.is_quiet()) return;
     return close(connection);
   }
-  if (connection.sending() && (events & EPOLLOUT) != 0 &&
-      connection.flush() == Connection::Io::kBroken && !(events & EPOLLIN)) {
-    return on_broken(connection);
+  if (connection.sending() && (events & EPOLLOUT) != 0) {
+    const Connection::Io result = connection.flush();
+    // An answer to the half that was sent comes first.
+    const bool over = !ended && (events & EPOLLIN) == 0;
+    if (over && result == Connection::Io::kReset) return on_reset(connection);
+    if (over && result == Connection::Io::kBroken) return on_broken(connection);
   }
   if (!ended && (events & EPOLLIN) == 0) return;
   switch (connection.receive(ended)) {
@@ -160,6 +163,8 @@ void GatewayLoop::on_event(Connection& connection, std::uint32_t events) noexcep
       return;
     case Connection::Io::kDone:
       return relay(connection);
+    case Connection::Io::kReset:
+      return on_reset(connection);
     case Connection::Io::kBroken:
       return on_broken(connection);
     case Connection::Io::kTooLarge: {
@@ -173,17 +178,35 @@ void GatewayLoop::on_event(Connection& connection, std::uint32_t events) noexcep
 
 void GatewayLoop::on_broken(Connection& connection) noexcept {
   Invocation& invocation = *connection.invocation;
-  const bool repeatable = connection.used && !connection.reader().started() && !invocation.repeated;
   close(connection);
-  if (!repeatable) {
-    return fail_model(invocation, 0, "The container closed the connection before it answered.");
-  }
-  // It was probably closed before the request arrived. The other idle ones are as old.
-  Upstream& upstream = *invocation.upstream;
-  while (!upstream.idle.empty()) close(*upstream.idle.back());
+  fail_model(invocation, 0, "The container closed the connection before it answered.");
+}
+
+// Nobody read the request. An idle connection may be closed at any time, then a new one will do;
+// a new connection that is reset is a replica's end, and another may take the request.
+void GatewayLoop::on_reset(Connection& connection) noexcept {
+  Invocation& invocation = *connection.invocation;
+  if (invocation.repeated) return on_broken(connection);
+  Upstream& upstream = connection.upstream();
   invocation.repeated = true;
-  upstream.waiting_fresh.push_back(&invocation);
-  open_connections(upstream);
+  const bool used = connection.used;
+  close(connection);
+  if (used) {
+    while (!upstream.idle.empty()) close(*upstream.idle.back());  // as old as this one
+    upstream.waiting_fresh.push_back(&invocation);
+    return open_connections(upstream);
+  }
+  upstream.pass_over_until = loop_.now() + parts_.options.pass_over;
+  leave(invocation);
+  route(invocation);
+  forget_if_done(upstream);
+}
+
+// Off its replica, to be given another.
+void GatewayLoop::leave(Invocation& invocation) noexcept {
+  Upstream& upstream = *std::exchange(invocation.upstream, nullptr);
+  --upstream.invocations;
+  upstream.replica->in_flight.fetch_sub(1, std::memory_order_release);
 }
 
 void GatewayLoop::relay(Connection& connection) noexcept {

@@ -78,6 +78,8 @@ class GatewayLoop {
   void send(Invocation& invocation, Connection& connection) noexcept;
   void on_event(Connection& connection, std::uint32_t events) noexcept;
   void on_broken(Connection& connection) noexcept;
+  void on_reset(Connection& connection) noexcept;
+  void leave(Invocation& invocation) noexcept;
   void relay(Connection& connection) noexcept;
   void fail_unavailable(Invocation& invocation, std::string_view message) noexcept;
   void fail_model(Invocation& invocation, int status, std::string_view message) noexcept;

@@ -1,11 +1,12 @@
 #include "endpoints/ping.h"
 
-#include <array>
 #include <cerrno>
 #include <string_view>
 
 #include <poll.h>
 #include <sys/socket.h>
+
+#include "endpoints/response_reader.h"
 
 namespace slipway::endpoints {
 namespace {
@@ -15,7 +16,7 @@ using std::chrono::steady_clock;
 
 constexpr std::string_view kRequest =
     "GET /ping HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n";
-constexpr std::size_t kStatusLength = 12;  // "HTTP/1.1 200"
+constexpr std::size_t kBodyBytes = 64u << 10;  // of an answer, which nobody looks at
 
 bool wait_for(int descriptor, short events, steady_clock::time_point deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
@@ -23,10 +24,6 @@ bool wait_for(int descriptor, short events, steady_clock::time_point deadline) {
   pollfd watched{descriptor, events, 0};
   const int ready = ::poll(&watched, 1, static_cast<int>(left.count()));
   return ready > 0 || (ready < 0 && errno == EINTR);
-}
-
-bool is_good(std::string_view start) {
-  return start.starts_with("HTTP/1.") && start.substr(8) == " 200";
 }
 
 }  // namespace
@@ -46,19 +43,23 @@ bool ping(Connector& connector, const std::string& replica, milliseconds timeout
       return false;
     }
   }
-  std::array<char, kStatusLength> start{};
-  std::size_t got = 0;
-  while (got < start.size()) {
-    const ssize_t read = ::recv(socket.get(), start.data() + got, start.size() - got, 0);
-    if (read > 0) {
-      got += static_cast<std::size_t>(read);
-    } else if (read == 0 || (errno != EAGAIN && errno != EINTR)) {
+  // The whole answer is read: a connection closed on unread bytes is reset, and servers log that.
+  ResponseReader reader(kBodyBytes);
+  auto result = ResponseReader::Result::kIncomplete;
+  while (result == ResponseReader::Result::kIncomplete) {
+    reader.make_room();
+    const ssize_t got = ::recv(socket.get(), reader.space(), reader.room(), 0);
+    if (got > 0) {
+      result = reader.take(static_cast<std::size_t>(got));
+    } else if (got == 0) {
+      result = reader.end();
+    } else if (errno != EAGAIN && errno != EINTR) {
       return false;
     } else if (!wait_for(socket.get(), POLLIN, deadline)) {
       return false;
     }
   }
-  return is_good({start.data(), start.size()});
+  return result == ResponseReader::Result::kComplete && reader.head().status == 200;
 }
 
 }  // namespace slipway::endpoints

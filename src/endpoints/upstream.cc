@@ -5,6 +5,18 @@
 #include <sys/socket.h>
 
 namespace slipway::endpoints {
+namespace {
+
+bool is_reset(int error) { return error == ECONNRESET || error == EPIPE; }
+
+// A reset that came after the other side's orderly end; recv() says nothing of it.
+bool was_reset(int descriptor) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && is_reset(error);
+}
+
+}  // namespace
 
 Connection::Io Connection::send(std::string_view head, std::string_view body) noexcept {
   iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
@@ -16,7 +28,7 @@ Connection::Io Connection::send(std::string_view head, std::string_view body) no
   do {
     sent = ::sendmsg(descriptor_.get(), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && errno != EAGAIN) return Io::kBroken;
+  if (sent < 0 && errno != EAGAIN) return is_reset(errno) ? Io::kReset : Io::kBroken;
   const std::size_t done = sent < 0 ? 0 : static_cast<std::size_t>(sent);
   if (done < head.size()) {
     head_left_.assign(head.substr(done));
@@ -34,9 +46,10 @@ Connection::Io Connection::flush() noexcept {
     const std::string_view body = body_left_;
     body_left_ = {};
     const std::size_t before = head.size() + body.size();
-    if (send(head, body) == Io::kBroken) {
+    const Io result = send(head, body);
+    if (result == Io::kReset || result == Io::kBroken) {
       ended = true;  // whatever it answers, nothing can be sent on it any more
-      return Io::kBroken;
+      return result;
     }
     if (head_left_.size() + body_left_.size() == before) return Io::kGoesOn;
   }
@@ -50,10 +63,11 @@ Connection::Io Connection::receive(bool other_side_ended) noexcept {
     const ssize_t got = ::recv(descriptor_.get(), reader_.space(), room, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) return Io::kGoesOn;
-    if (got < 0) return Io::kBroken;
+    if (got < 0) return is_reset(errno) && !reader_.started() ? Io::kReset : Io::kBroken;
     ResponseReader::Result result = ResponseReader::Result::kIncomplete;
     if (got == 0) {
       ended = true;
+      if (!reader_.started() && was_reset(descriptor_.get())) return Io::kReset;
       result = reader_.end();
     } else {
       result = reader_.take(static_cast<std::size_t>(got));

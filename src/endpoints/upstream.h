@@ -53,7 +53,10 @@ class Connection {
   Connection(Upstream& upstream, base::FileDescriptor descriptor, std::size_t response_limit)
       : upstream_(upstream), descriptor_(std::move(descriptor)), reader_(response_limit) {}
 
-  enum class Io { kGoesOn, kDone, kBroken, kTooLarge };
+  // kReset: the other side had closed before it read the whole request, which therefore may be
+  // sent again. A server that closes after it has read a request ends the connection in order;
+  // only bytes that nobody read make the kernel reset it.
+  enum class Io { kGoesOn, kDone, kReset, kBroken, kTooLarge };
 
   // Starts sending; `head` is copied where it cannot be written at once, `body` stays the caller's.
   Io send(std::string_view head, std::string_view body) noexcept;

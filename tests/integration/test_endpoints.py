@@ -16,8 +16,10 @@ BUCKET = "models-lab"
 
 # A model that answers with its version and the data that it was given.
 SERVE = """#!/usr/bin/python3
-import http.server, json, os, sys, time
+import http.server, json, os, signal, sys, time
 
+# The first process of a container has no default actions for signals.
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 assert sys.argv[1:] == ["serve"], sys.argv
 VERSION = os.environ.get("VERSION", "none")
 if VERSION == "broken":
