@@ -13,20 +13,24 @@ namespace {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// The parameters that name what is asked for, and are therefore signed.
-constexpr std::array<std::string_view, 33> kSigned{
+// The parameters that name what is asked for, and are therefore signed: botocore's list, because
+// its URLs are the ones that people still make.
+constexpr std::array<std::string_view, 35> kSigned{
     "accelerate",
     "acl",
+    "analytics",
     "cors",
+    "defaultObjectAcl",
     "delete",
+    "inventory",
     "lifecycle",
     "location",
     "logging",
+    "metrics",
     "notification",
     "object-lock",
     "partNumber",
     "policy",
-    "publicAccessBlock",
     "replication",
     "requestPayment",
     "response-cache-control",
@@ -38,6 +42,7 @@ constexpr std::array<std::string_view, 33> kSigned{
     "restore",
     "select",
     "select-type",
+    "storageClass",
     "tagging",
     "torrent",
     "uploadId",
@@ -46,8 +51,6 @@ constexpr std::array<std::string_view, 33> kSigned{
     "versioning",
     "versions",
     "website",
-    "encryption",
-    "inventory",
 };
 
 std::string hmac_sha1(const std::string& key, const std::string& text) {
@@ -122,9 +125,15 @@ Verified verify_sigv2_url(const net::RequestHead& head, std::string_view path,
   if (!key) refuse(Refusal::kUnknownKey);
   const std::string text = head.method + "\n" + header_or_parameter(head, query, "content-md5") +
                            "\n" + header_or_parameter(head, query, "content-type") + "\n" +
-                           expires + "\n" + amazon_headers(head, query) + resource(path, query);
-  const std::string expected = base::base64(hmac_sha1(key->secret, text));
-  if (!base::equals_in_constant_time(expected, value_of(query, "Signature")))
+                           expires + "\n" + amazon_headers(head, query);
+  const std::string signature = value_of(query, "Signature");
+  const auto fits = [&](const std::string& signed_path) {
+    const std::string all = text + resource(signed_path, query);
+    return base::equals_in_constant_time(base::base64(hmac_sha1(key->secret, all)), signature);
+  };
+  // botocore signs "/bucket/" for a bucket and then asks for "/bucket".
+  const bool bucket_only = path.size() > 1 && path.find('/', 1) == std::string_view::npos;
+  if (!fits(std::string(path)) && !(bucket_only && fits(std::string(path) + "/")))
     refuse(Refusal::kWrongSignature);
   const std::string token = header_or_parameter(head, query, "x-amz-security-token");
   if (!base::equals_in_constant_time(token, key->session_token)) refuse(Refusal::kWrongToken);

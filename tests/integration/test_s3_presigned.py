@@ -110,3 +110,13 @@ def test_version_2_by_header_is_refused(server, s3, bucket):
 
     assert request.headers["Authorization"].startswith("AWS ")
     assert answer.status_code in (400, 403), answer.text
+
+
+def test_a_bucket_is_listed_by_url(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="listed", Body=b"x")
+    for operation in ("list_objects", "list_objects_v2"):
+        url = s3.generate_presigned_url(operation, Params={"Bucket": bucket})
+        assert "AWSAccessKeyId" in url
+        got = requests.get(url, timeout=20)
+        assert got.status_code == 200, got.text
+        assert "<Key>listed</Key>" in got.text
