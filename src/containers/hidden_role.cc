@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "base/strings.h"
 #include "containers/containers.h"
 #include "containers/network.h"
@@ -8,7 +10,9 @@ namespace slipway::containers {
 std::optional<int> run_hidden_role(int argc, char** argv) {
   if (argc < 3) return std::nullopt;
   const std::string_view role = argv[1];
-  if (role == kShimRole) return run_shim(argv[2]);
+  // Without the exit handlers: a leak checker's would start a thread, which a process that has
+  // unshared its process namespace cannot.
+  if (role == kShimRole) ::_exit(run_shim(argv[2]));
   if (role == kConnectRole && argc == 5) {
     const auto pid = base::parse_integer(argv[2]);
     const auto port = base::parse_integer(argv[3]);
