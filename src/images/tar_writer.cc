@@ -13,7 +13,7 @@ constexpr std::size_t kBlock = 512;
 constexpr std::uint64_t kOctalLimit = 1ull << 33;  // eleven octal digits
 
 void put_text(char* field, std::size_t width, std::string_view text) {
-  std::memcpy(field, text.data(), std::min(width, text.size()));
+  std::copy_n(text.begin(), std::min(width, text.size()), field);
 }
 
 void put_octal(char* field, std::size_t width, std::uint64_t value) {
