@@ -98,7 +98,7 @@ void FakeModel::serve(int descriptor) {
       end = input.find("\r\n\r\n");
       if (end != std::string::npos) {
         const std::size_t at = base::lower(input.substr(0, end)).find("content-length: ");
-        length = at < end ? std::stoul(input.substr(at + 16)) : 0;
+        length = at < end ? std::stoul(input.substr(at + 16, 20)) : 0;
         if (input.size() >= end + 4 + length) break;
       }
       const ssize_t got = ::recv(descriptor, bytes, sizeof bytes, 0);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "endpoints/fake_model_for_test.h"
@@ -22,8 +23,9 @@ class FakeMachine {
  public:
   std::unique_ptr<ReplicaRuntime> runtime();
 
-  std::vector<std::string> running() const;
-  std::vector<std::string> started() const;
+  // Of one model, or of all.
+  std::vector<std::string> running(const std::string& model = "") const;
+  std::vector<std::string> started(const std::string& model = "") const;
   std::vector<std::string> removed() const;
   // The container ends by itself.
   void crash(const std::string& replica);
@@ -36,16 +38,17 @@ class FakeMachine {
  private:
   friend class FakeRuntime;
   struct Container {
+    std::string of_model;
     bool running = true;
     std::unique_ptr<FakeModel> model;
   };
   void end(const std::string& replica);
 
   mutable std::mutex mutex_;
-  std::map<std::string, Container> containers_;            // guarded by mutex_
-  std::vector<std::string> started_;                       // guarded by mutex_
-  std::vector<std::string> removed_;                       // guarded by mutex_
-  std::function<void(const std::string& replica)> ended_;  // guarded by mutex_
+  std::map<std::string, Container> containers_;               // guarded by mutex_
+  std::vector<std::pair<std::string, std::string>> started_;  // id, model; guarded by mutex_
+  std::vector<std::string> removed_;                          // guarded by mutex_
+  std::function<void(const std::string& replica)> ended_;     // guarded by mutex_
 };
 
 }  // namespace slipway::endpoints

@@ -29,9 +29,10 @@ class FakeRuntime : public ReplicaRuntime {
   void start(const ReplicaPlace& place) override {
     const std::lock_guard lock(machine_.mutex_);
     if (machine_.containers_.contains(place.replica)) return;
-    machine_.started_.push_back(place.replica);
+    machine_.started_.emplace_back(place.replica, place.variant.model);
     FakeMachine::Container& container = machine_.containers_[place.replica];
     const std::string& model = place.variant.model;
+    container.of_model = model;
     container.running = !model.starts_with("broken");
     if (!container.running) return;
     const bool silent = model.starts_with("silent");
@@ -91,18 +92,22 @@ std::unique_ptr<ReplicaRuntime> FakeMachine::runtime() {
   return std::make_unique<FakeRuntime>(*this);
 }
 
-std::vector<std::string> FakeMachine::running() const {
+std::vector<std::string> FakeMachine::running(const std::string& model) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> ids;
   for (const auto& [id, container] : containers_) {
-    if (container.running) ids.push_back(id);
+    if (container.running && (model.empty() || container.of_model == model)) ids.push_back(id);
   }
   return ids;
 }
 
-std::vector<std::string> FakeMachine::started() const {
+std::vector<std::string> FakeMachine::started(const std::string& model) const {
   const std::lock_guard lock(mutex_);
-  return started_;
+  std::vector<std::string> ids;
+  for (const auto& [id, its_model] : started_) {
+    if (model.empty() || its_model == model) ids.push_back(id);
+  }
+  return ids;
 }
 
 std::vector<std::string> FakeMachine::removed() const {
