@@ -51,6 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body == "fail":
             return self.answer(500, b"cannot predict")
         if body.startswith("sleep "):
+            print("sleeping", flush=True)
             time.sleep(float(body.split()[1]))
         told = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "")
         self.answer(200, json.dumps({
@@ -417,7 +418,10 @@ def test_drains_a_slow_request_before_the_old_replica_stops(lab):
     answers = []
     caller = threading.Thread(target=lambda: answers.append(lab.invoke("slow", "sleep 4")))
     caller.start()
-    time.sleep(0.5)  # the request is with the model
+    logs = lab.server.client("logs")
+    wait_for(lambda: logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/slow",
+                                            filterPattern="sleeping")["events"],
+             "the request is with the model")
     lab.sagemaker.update_endpoint(EndpointName="slow", EndpointConfigName="slow-second")
     lab.settled("slow")
 
