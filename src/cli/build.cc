@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "ci/stages.h"
+#include "ship/stages.h"
 #include "cli/workspace.h"
 
 namespace slipway::cli {
@@ -18,7 +18,7 @@ struct BuildOptions {
   bool json = false;
 };
 
-class Lines final : public ci::ShipObserver {
+class Lines final : public ship::ShipObserver {
  public:
   void started(const std::string&, const std::string&) override {}
   void ended(const std::string&, std::chrono::milliseconds, const std::string&) override {}
@@ -29,15 +29,15 @@ class Lines final : public ci::ShipObserver {
 int run_build(const Globals& globals, const BuildOptions& options) {
   Workspace workspace(globals, options.path);
   Lines lines;
-  ci::ShipContext context{workspace.spec,         workspace.repository,
+  ship::ShipContext context{workspace.spec,         workspace.repository,
                           workspace.source,       workspace.cache,
                           workspace.services,     workspace.registry,
                           workspace.session.host, *workspace.engine,
                           workspace.clock,        lines};
   context.run = base::random_hex(6);
-  ci::build_stage(context);
-  if (options.push) ci::push_stage(context);
-  const ci::ShipState& state = context.state;
+  ship::build_stage(context);
+  if (options.push) ship::push_stage(context);
+  const ship::ShipState& state = context.state;
   if (options.json) {
     Json layers = Json::array();
     for (const auto& layer : state.built->layers)

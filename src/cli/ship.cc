@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "ci/stages.h"
+#include "ship/stages.h"
 #include "cli/session.h"
 #include "cli/workspace.h"
 #include "store/files.h"
@@ -31,7 +31,7 @@ std::string seconds(std::chrono::milliseconds took) {
 
 // Progress on the terminal. With --json nothing but the one object goes to standard output, so
 // progress goes to standard error.
-class Progress final : public ci::ShipObserver {
+class Progress final : public ship::ShipObserver {
  public:
   Progress(std::ostream& out, bool show_lines) : out_(out), show_lines_(show_lines) {}
 
@@ -65,17 +65,17 @@ class Progress final : public ci::ShipObserver {
   std::string stage_;
 };
 
-Json stages_json(const std::vector<ci::StageTime>& times) {
+Json stages_json(const std::vector<ship::StageTime>& times) {
   Json list = Json::array();
-  for (const ci::StageTime& time : times)
+  for (const ship::StageTime& time : times)
     list.push_back({{"stage", time.stage},
                     {"seconds", static_cast<double>(time.took.count()) / 1000},
                     {"note", time.note}});
   return list;
 }
 
-Json result_json(const ci::ShipContext& context, const std::vector<ci::StageTime>& times) {
-  const ci::ShipState& state = context.state;
+Json result_json(const ship::ShipContext& context, const std::vector<ship::StageTime>& times) {
+  const ship::ShipState& state = context.state;
   Json result{{"status", "Succeeded"},
               {"model", context.spec.repository()},
               {"version", state.version.text()},
@@ -93,14 +93,14 @@ Json result_json(const ci::ShipContext& context, const std::vector<ci::StageTime
   if (state.live_metrics) {
     result["comparedWith"] = state.live_version;
     Json differences = Json::object();
-    for (const ci::Difference& difference : ci::compare(state.metrics, state.live_metrics))
+    for (const ship::Difference& difference : ship::compare(state.metrics, state.live_metrics))
       if (difference.live) differences[difference.metric] = difference.now - *difference.live;
     result["difference"] = differences;
   }
   return result;
 }
 
-int report_failure(const Error& error, const ci::ShipContext& context, bool json,
+int report_failure(const Error& error, const ship::ShipContext& context, bool json,
                    std::ostream& out) {
   const std::string stage = base::text_or(error.detail(), "stage", "start");
   const std::string log = base::text_or(error.detail(), "log");
@@ -124,13 +124,13 @@ int run_ship(const Globals& globals, const ShipOptions& options) {
   std::ostream& out = options.json ? std::cerr : std::cout;
   Workspace workspace(globals, options.path);
   Progress progress(out, options.watch);
-  ci::ShipContext context{workspace.spec,         workspace.repository,
+  ship::ShipContext context{workspace.spec,         workspace.repository,
                           workspace.source,       workspace.cache,
                           workspace.services,     workspace.registry,
                           workspace.session.host, *workspace.engine,
                           workspace.clock,        progress};
-  if (options.approve) context.approval = ci::Approval::kYes;
-  if (options.approve_if_better) context.approval = ci::Approval::kIfBetter;
+  if (options.approve) context.approval = ship::Approval::kYes;
+  if (options.approve_if_better) context.approval = ship::Approval::kIfBetter;
   context.run = base::random_hex(6);
   if (workspace.repository.has_uncommitted_changes())
     out << "! uncommitted changes are not shipped; the commit is "
@@ -139,7 +139,7 @@ int run_ship(const Globals& globals, const ShipOptions& options) {
       << workspace.repository.head().subject << std::endl;
   try {
     const auto began = std::chrono::steady_clock::now();
-    const std::vector<ci::StageTime> times = ci::run_stages(context);
+    const std::vector<ship::StageTime> times = ship::run_stages(context);
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::steady_clock::now() - began);
     if (options.json) std::cout << base::dump_json(result_json(context, times)) << "\n";

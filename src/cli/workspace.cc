@@ -9,15 +9,15 @@
 namespace slipway::cli {
 namespace {
 
-ci::ModelSpec read_spec(const std::filesystem::path& source, const std::filesystem::path& path) {
+ship::ModelSpec read_spec(const std::filesystem::path& source, const std::filesystem::path& path) {
   const std::filesystem::path file = source / "slipway.yaml";
   if (!std::filesystem::is_regular_file(file))
     throw Error("InvalidSpecification", "the commit has no slipway.yaml in " + path.string() +
                                             "; its form is in docs/formats/slipway-yaml.md");
-  return ci::parse_model_spec(store::read_file(file, 1u << 20), "slipway.yaml");
+  return ship::parse_model_spec(store::read_file(file, 1u << 20), "slipway.yaml");
 }
 
-std::filesystem::path exported(const ci::Repository& repository,
+std::filesystem::path exported(const ship::Repository& repository,
                                const std::filesystem::path& scratch) {
   repository.export_to(scratch / "source");
   return scratch / "source";
@@ -35,7 +35,7 @@ std::unique_ptr<containers::Engine> open_engine(const Globals& globals,
 }  // namespace
 
 Workspace::Workspace(const Globals& globals, const std::filesystem::path& path)
-    : repository(ci::Repository::open(path)),
+    : repository(ship::Repository::open(path)),
       cache(cache_directory()),
       scratch(cache / "runs" / base::random_hex(12)),
       source(exported(repository, scratch)),

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
-#include "ci/model_spec.h"
-#include "ci/repository.h"
+#include "ship/model_spec.h"
+#include "ship/repository.h"
 #include "cli/session.h"
 #include "containers/containers.h"
 #include "images/registry_client.h"
@@ -30,11 +30,11 @@ struct Workspace {
 
   base::SystemClock clock;
   net::Client http;
-  ci::Repository repository;
+  ship::Repository repository;
   std::filesystem::path cache;
   std::filesystem::path scratch;  // removed at the end
   std::filesystem::path source;   // the commit's files
-  ci::ModelSpec spec;
+  ship::ModelSpec spec;
   Session session;
   wire::ServiceClient services;
   images::RegistryClient registry;

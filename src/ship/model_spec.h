@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 enum class Direction { kMaximize, kMinimize };
 
@@ -56,4 +56,4 @@ struct ModelSpec {
 // that is wrong, including keys that are not known.
 ModelSpec parse_model_spec(const std::string& text, const std::string& file);
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

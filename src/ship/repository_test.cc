@@ -1,4 +1,4 @@
-#include "ci/repository.h"
+#include "ship/repository.h"
 
 #include <fstream>
 
@@ -8,7 +8,7 @@
 #include "base/ids.h"
 #include "base/subprocess.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ TEST_F(RepositoryTest, ExportsTheCommitAndNotTheWorkingTree) {
 }
 
 }  // namespace
-}  // namespace slipway::ci
+}  // namespace slipway::ship

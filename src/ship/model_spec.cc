@@ -1,4 +1,4 @@
-#include "ci/model_spec.h"
+#include "ship/model_spec.h"
 
 #include <functional>
 #include <set>
@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 // Reads one mapping key by key, so that what is left over can be refused by its line.
@@ -230,4 +230,4 @@ ModelSpec parse_model_spec(const std::string& text, const std::string& file) {
   return spec;
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,10 +1,10 @@
-#include "ci/model_spec.h"
+#include "ship/model_spec.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 const std::string kLeast =
@@ -105,4 +105,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& each) { return each.param.name; });
 
 }  // namespace
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -6,10 +6,10 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/strings.h"
-#include "ci/stages.h"
+#include "ship/stages.h"
 #include "store/files.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 std::string bucket_of(const ShipContext& context) {
@@ -256,4 +256,4 @@ std::string evaluate_stage(ShipContext& context) {
   return context.spec.decide_metric + " " + std::to_string(decisive->second);
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,8 +1,8 @@
-#include "ci/stages.h"
+#include "ship/stages.h"
 
 #include "base/error.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 const std::vector<Stage>& stages() {
   static const std::vector<Stage> kStages{
@@ -40,4 +40,4 @@ std::vector<StageTime> run_stages(ShipContext& context) {
   return times;
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "ci/stages.h"
+#include "ship/stages.h"
 #include "store/files.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 // The model package behind the endpoint that is live now.
@@ -223,4 +223,4 @@ std::string smoke_stage(ShipContext& context) {
   return "200, " + answer.substr(0, answer.find('\n')).substr(0, 60);
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,8 +1,8 @@
-#include "ci/versions.h"
+#include "ship/versions.h"
 
 #include <gtest/gtest.h>
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 TEST(Version, ReadsWhatItWrites) {
@@ -49,4 +49,4 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Version, StartsAtOne) { EXPECT_EQ(next_version({}, {"fix: a"}).text(), "1.0.0"); }
 
 }  // namespace
-}  // namespace slipway::ci
+}  // namespace slipway::ship

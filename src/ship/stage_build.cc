@@ -6,11 +6,11 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "ci/stages.h"
-#include "ci/step_container.h"
+#include "ship/stages.h"
+#include "ship/step_container.h"
 #include "store/files.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 // What the platform adds to a repository's own requirements to check it. Pinned: the same commit
@@ -236,4 +236,4 @@ std::string push_stage(ShipContext& context) {
   return context.state.image;
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,10 +1,10 @@
-#include "ci/evidence.h"
+#include "ship/evidence.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 TEST(Evidence, ReadsTheFiguresOfAReport) {
@@ -48,4 +48,4 @@ TEST(Evidence, ComparesOnlyWhatTheLiveVersionHas) {
 }
 
 }  // namespace
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,11 +1,11 @@
-#include "ci/step_container.h"
+#include "ship/step_container.h"
 
 #include <fstream>
 
 #include "base/error.h"
 #include "base/ids.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 // Reads a container's log as it grows and gives out whole lines.
@@ -109,4 +109,4 @@ int ContainerSteps::run(
   return run_step(engine_, step, on_line);
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -12,16 +12,16 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "ci/evidence.h"
-#include "ci/model_spec.h"
-#include "ci/repository.h"
-#include "ci/versions.h"
+#include "ship/evidence.h"
+#include "ship/model_spec.h"
+#include "ship/repository.h"
+#include "ship/versions.h"
 #include "containers/containers.h"
 #include "images/build.h"
 #include "images/registry_client.h"
 #include "wire/client.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 enum class Approval { kAsk, kYes, kIfBetter };
 
@@ -106,4 +106,4 @@ std::string approve_stage(ShipContext& context);
 std::string deploy_stage(ShipContext& context);
 std::string smoke_stage(ShipContext& context);
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

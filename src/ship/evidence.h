@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/json.h"
-#include "ci/model_spec.h"
+#include "ship/model_spec.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 using Metrics = std::map<std::string, double>;
 
@@ -33,4 +33,4 @@ bool is_better(const std::string& metric, Direction direction, const Metrics& no
 std::map<std::string, std::string> to_metadata(const Metrics& metrics);
 Metrics from_metadata(const Json& metadata);
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 struct Commit {
   std::string id;  // 40 hexadecimal digits
@@ -36,4 +36,4 @@ class Repository {
   Commit head_;
 };
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

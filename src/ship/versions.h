@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 struct Version {
   int major = 0;
@@ -31,4 +31,4 @@ std::optional<Version> latest(const std::vector<std::string>& tags);
 // part, anything else the patch. 1.0.0 where there is no last version.
 Version next_version(const std::optional<Version>& last, const std::vector<std::string>& messages);
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

@@ -1,8 +1,8 @@
-#include "ci/versions.h"
+#include "ship/versions.h"
 
 #include "base/strings.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 std::optional<int> part(std::string_view text) {
@@ -76,4 +76,4 @@ Version next_version(const std::optional<Version>& last, const std::vector<std::
   return *last;
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

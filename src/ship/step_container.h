@@ -14,7 +14,7 @@
 #include "containers/containers.h"
 #include "images/build.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 
 struct Step {
   images::UnpackedImage image;
@@ -44,4 +44,4 @@ class ContainerSteps final : public images::StepRunner {
   containers::Engine& engine_;
 };
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

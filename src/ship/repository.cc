@@ -1,10 +1,10 @@
-#include "ci/repository.h"
+#include "ship/repository.h"
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/subprocess.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 
 base::CommandResult git(const std::filesystem::path& directory,
@@ -85,4 +85,4 @@ void Repository::export_to(const std::filesystem::path& target) const {
   if (!result.ok()) throw Error("GitError", "cannot unpack the commit: " + result.error);
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

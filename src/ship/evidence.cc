@@ -1,11 +1,11 @@
-#include "ci/evidence.h"
+#include "ship/evidence.h"
 
 #include <cstdio>
 
 #include "base/error.h"
 #include "base/strings.h"
 
-namespace slipway::ci {
+namespace slipway::ship {
 namespace {
 constexpr std::string_view kPrefix = "metric.";
 }
@@ -69,4 +69,4 @@ Metrics from_metadata(const Json& metadata) {
   return metrics;
 }
 
-}  // namespace slipway::ci
+}  // namespace slipway::ship

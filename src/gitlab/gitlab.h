@@ -1,0 +1,41 @@
+#pragma once
+
+// GitLab's REST API v4, its webhooks, and the few pages to which a push's lines point.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "ci/ci.h"
+#include "forge/forge.h"
+#include "net/client.h"
+#include "net/server.h"
+#include "store/database.h"
+#include "store/files.h"
+#include "store/outbox.h"
+
+namespace slipway::gitlab {
+
+struct GitlabOptions {
+  std::function<std::string()> url;  // "http://127.0.0.1:4700", for links
+};
+
+// /api/v4/… and /<group>/<project>/-/pipelines/<id>, /-/jobs/<id>. Thread-safe.
+class Gitlab final : public net::Handler {
+ public:
+  // Consumes events for webhooks: construct before EventPump::start().
+  Gitlab(forge::Forge& forge, ci::Ci& ci, store::Database& database, const base::Clock& clock,
+         store::EventPump& events, GitlabOptions options);
+  ~Gitlab() override;
+  static bool takes(std::string_view path);
+  std::optional<net::Response> admit(const net::RequestHead& head) override;
+  net::Response handle(net::Request request) override;
+  void stop();  // webhooks that wait are sent after the next start
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slipway::gitlab
