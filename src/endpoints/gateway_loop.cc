@@ -58,7 +58,7 @@ GatewayLoop::~GatewayLoop() = default;
 void GatewayLoop::serve(std::unique_ptr<net::Exchange> exchange) noexcept {
   const net::RequestView& request = exchange->request();
   const wire::Verdict verdict =
-      wire::verify_quietly(request, parts_.credentials, keys_, parts_.clock.now());
+      wire::verify_quietly(request, parts_.credentials, keys_, parts_.clock.now(), "sagemaker");
   if (!verdict) return refuse_signature(*exchange, verdict.refusal);
   const std::string& account = verdict.key->caller.account;
   const std::string_view name = endpoint_in(request.target);
@@ -330,6 +330,7 @@ void GatewayLoop::refuse_signature(net::Exchange& exchange, wire::Refusal refusa
     case wire::Refusal::kUnsignedHeader:
     case wire::Refusal::kWrongSignature:
     case wire::Refusal::kWrongPayload:
+    case wire::Refusal::kWrongService:
       type = "InvalidSignatureException";
       break;
     case wire::Refusal::kNone:

@@ -144,6 +144,8 @@ std::string_view code_of(Refusal refusal) noexcept {
       return "SignatureDoesNotMatch";
     case Refusal::kWrongPayload:
       return "XAmzContentSHA256Mismatch";
+    case Refusal::kWrongService:
+      return "SignatureDoesNotMatch";
   }
   return "";
 }
@@ -175,6 +177,8 @@ std::string_view message_of(Refusal refusal) noexcept {
              "documentation for details.";
     case Refusal::kWrongPayload:
       return "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    case Refusal::kWrongService:
+      return "Credential should be scoped to correct service.";
   }
   return "";
 }
@@ -221,12 +225,13 @@ Refusal check_head(const net::RequestHead& head, const Credentials& credentials,
 }
 
 Verdict verify_quietly(const net::RequestView& request, const Credentials& credentials,
-                       SigningKeyCache& keys, base::Millis now) noexcept {
+                       SigningKeyCache& keys, base::Millis now, std::string_view service) noexcept {
   try {
     ClaimView claim;
     Outcome outcome = verify_all(request, credentials, &keys, now, claim,
                                  [&] { return sha256_hex_quickly(request.body); });
     if (outcome.refusal != Refusal::kNone) return {nullptr, outcome.refusal};
+    if (claim.service != service) return {nullptr, Refusal::kWrongService};
     return {std::move(outcome.key), Refusal::kNone};
   } catch (...) {
     // Only memory can run out here: whoever cannot be verified is not let in.

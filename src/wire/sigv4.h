@@ -69,6 +69,7 @@ enum class Refusal {
   kUnsignedHeader,  // S3: an x-amz-* header that the signature does not cover
   kWrongSignature,
   kWrongPayload,  // the body is not the one whose digest was signed
+  kWrongService,  // signed for another service
 };
 // The code and text that verify() throws with; the same words that AWS uses for all services.
 std::string_view code_of(Refusal refusal) noexcept;
@@ -101,9 +102,10 @@ struct Verdict {
   explicit operator bool() const noexcept { return key != nullptr; }
 };
 // verify() for an event loop: the whole request lies in `request`, whose body's digest is computed
-// here where it is signed. No exception, no lock but the cache's and the credentials'.
+// here where it is signed. No exception, no lock but the cache's and the credentials'. Its scope
+// must name `service`, so that what was signed for another service cannot be played here.
 Verdict verify_quietly(const net::RequestView& request, const Credentials& credentials,
-                       SigningKeyCache& keys, base::Millis now) noexcept;
+                       SigningKeyCache& keys, base::Millis now, std::string_view service) noexcept;
 
 struct Verified {
   Caller caller;

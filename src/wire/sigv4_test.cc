@@ -333,15 +333,28 @@ TEST_F(Verification, QuietlySaysTheSame) {
   net::RequestView view = head.view();
   view.body = request_.body.bytes();
 
-  const Verdict good = verify_quietly(view, credentials_, keys, now_);
+  const Verdict good = verify_quietly(view, credentials_, keys, now_, "sagemaker");
   view.body = "another";
-  const Verdict changed = verify_quietly(view, credentials_, keys, now_);
-  const Verdict late = verify_quietly(head.view(), credentials_, keys, now_ + 3'600'000);
+  const Verdict changed = verify_quietly(view, credentials_, keys, now_, "sagemaker");
+  const Verdict late =
+      verify_quietly(head.view(), credentials_, keys, now_ + 3'600'000, "sagemaker");
 
   ASSERT_TRUE(good);
   EXPECT_EQ(good.key->caller.access_key, "AKIDEXAMPLE");
   EXPECT_EQ(changed.refusal, Refusal::kWrongPayload);
   EXPECT_EQ(late.refusal, Refusal::kSkewed);
+}
+
+TEST_F(Verification, QuietlyRefusesWhatWasSignedForAnotherService) {
+  sign(request_, key_, "us-east-1", "s3", request_.body.sha256(), now_);
+  SigningKeyCache keys;
+  const HeadView head(request_);
+  net::RequestView view = head.view();
+  view.body = request_.body.bytes();
+
+  EXPECT_TRUE(verify_quietly(view, credentials_, keys, now_, "s3"));
+  EXPECT_EQ(verify_quietly(view, credentials_, keys, now_, "sagemaker").refusal,
+            Refusal::kWrongService);
 }
 
 TEST_F(Verification, HashesTheBodyWhereItsDigestIsNotDeclared) {
