@@ -1,0 +1,115 @@
+#include "airflow/airflow.h"
+
+#include "airflow/command_line.h"
+#include "airflow/state.h"
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace slipway::airflow {
+namespace {
+
+constexpr base::Millis kRestTokenLife = 24 * 3600 * 1000;
+
+net::Response json(int status, const Json& body) {
+  return net::plain(status, base::dump_json(body), "application/json");
+}
+
+net::Response unauthorized() {
+  net::Response response =
+      json(401, {{"detail", "Unauthorized"}, {"status", 401}, {"title", "Unauthorized"}});
+  response.headers.set("WWW-Authenticate", "Basic realm=\"Airflow\"");
+  return response;
+}
+
+// The member's text of a JSON object or a form.
+std::string credential(const net::Request& request, const char* name) {
+  const std::string body = request.body.text(64u << 10);
+  if (const auto object = base::try_parse_json(body)) return base::text_or(*object, name);
+  for (const auto& [key, value] : base::parse_query(body))
+    if (key == name) return value;
+  return "";
+}
+
+std::string_view bearer(const net::RequestHead& head) {
+  const std::string_view value = head.headers.get("Authorization");
+  return value.starts_with("Bearer ") ? base::trim(value.substr(7)) : std::string_view();
+}
+
+}  // namespace
+
+std::optional<wire::Caller> Airflow::State::authenticate(const net::RequestHead& head) {
+  const std::string_view value = head.headers.get("Authorization");
+  if (const std::string_view token = bearer(head); !token.empty())
+    return tokens.find(token, TokenUse::kRest);
+  if (!value.starts_with("Basic ")) return std::nullopt;
+  const auto plain = base::from_base64(base::trim(value.substr(6)));
+  if (!plain) return std::nullopt;
+  const auto colon = plain->find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  return iam.check_registry_login(plain->substr(0, colon), plain->substr(colon + 1));
+}
+
+Airflow::Airflow(store::Database& database, const base::Clock& clock, const iam::Iam& iam,
+                 pipelines::Pipelines& pipelines, AirflowOptions options)
+    : state_(std::make_unique<State>(database, clock, iam, pipelines, std::move(options))) {}
+
+Airflow::~Airflow() = default;
+
+bool Airflow::takes(std::string_view path) {
+  return path.starts_with("/api/v1/") || path.starts_with("/api/v2/") ||
+         path.starts_with("/aws_mwaa/") || path == "/auth/token" || path == "/auth/token/cli" ||
+         path == "/health";
+}
+
+// Nothing here is large: bodies are looked at when they are here.
+std::optional<net::Response> Airflow::admit(const net::RequestHead& head) {
+  if (state_->authenticate(head)) return std::nullopt;
+  return unauthorized();
+}
+
+net::Response Airflow::handle(net::Request request) {
+  State& state = *state_;
+  const std::string path(request.path());
+  if (path == "/health" || path == "/api/v1/health" || path == "/api/v2/monitor/health")
+    return json(200, state.health());
+  if (path == "/auth/token" || path == "/auth/token/cli") {
+    if (request.method != "POST") return json(405, {{"detail", "Method Not Allowed"}});
+    const auto caller = state.iam.check_registry_login(credential(request, "username"),
+                                                       credential(request, "password"));
+    if (!caller) return json(401, {{"detail", "Invalid credentials"}});
+    return json(201,
+                {{"access_token", state.tokens.issue(*caller, TokenUse::kRest, kRestTokenLife)}});
+  }
+  if (path == "/aws_mwaa/cli") return state.command_line(request);
+  const auto caller = state.authenticate(request);
+  if (!caller) return unauthorized();
+  if (path.starts_with("/aws_mwaa/")) return json(404, {{"detail", "not found"}});
+  const ApiVersion version = path.starts_with("/api/v2/") ? ApiVersion::kTwo : ApiVersion::kOne;
+  RestRequest rest{caller->account, request.method, path.substr(7), std::string(request.query()),
+                   request.body.text(1u << 20)};
+  RestAnswer answer = state.rest.answer(version, rest);
+  const bool as_text = request.headers.get("Accept").starts_with("text/plain");
+  if (as_text && !answer.text.empty()) return net::plain(answer.status, answer.text);
+  return json(answer.status, answer.body);
+}
+
+net::Response Airflow::State::command_line(const net::Request& request) {
+  const auto caller = tokens.find(bearer(request), TokenUse::kCommandLine);
+  if (!caller) return json(403, {{"message", "Forbidden"}});
+  if (request.method != "POST") return json(405, {{"message", "Method Not Allowed"}});
+  const CommandResult result =
+      run_command(caller->account, request.body.text(256u << 10), runs, pipelines, options.version);
+  // Clients read this as a Python literal, so nothing but texts may be in it.
+  return json(result.exit_code == 0 ? 200 : 400,
+              {{"stdout", base::base64(result.output)}, {"stderr", base::base64(result.error)}});
+}
+
+Json Airflow::State::health() const {
+  const std::string now = base::iso8601_millis(clock.now());
+  return {{"metadatabase", {{"status", "healthy"}}},
+          {"scheduler", {{"status", "healthy"}, {"latest_scheduler_heartbeat", now}}},
+          {"triggerer", {{"status", "healthy"}, {"latest_triggerer_heartbeat", now}}},
+          {"dag_processor", {{"status", "healthy"}, {"latest_dag_processor_heartbeat", now}}}};
+}
+
+}  // namespace slipway::airflow

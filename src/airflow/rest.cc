@@ -1,0 +1,290 @@
+#include "airflow/rest.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/strings.h"
+
+namespace slipway::airflow {
+namespace {
+
+Json time(base::Millis at) { return at == 0 ? Json(nullptr) : Json(base::iso8601_millis(at)); }
+
+std::string title_of(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 409:
+      return "Conflict";
+    default:
+      return "Internal Server Error";
+  }
+}
+
+RestAnswer failure(ApiVersion version, int status, const std::string& detail) {
+  if (version == ApiVersion::kTwo) return {status, {{"detail", detail}}, ""};
+  return {
+      status,
+      {{"detail", detail},
+       {"status", status},
+       {"title", title_of(status)},
+       {"type", "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html"}},
+      ""};
+}
+
+// FastAPI's form for a body that does not fit.
+RestAnswer unprocessable(const std::string& type, const std::string& member,
+                         const std::string& message, const Json& input) {
+  return {
+      422,
+      {{"detail",
+        Json::array(
+            {{{"type", type}, {"loc", {"body", member}}, {"msg", message}, {"input", input}}})}},
+      ""};
+}
+
+int limit_of(const std::string& query) {
+  for (const auto& [key, value] : base::parse_query(query))
+    if (key == "limit")
+      return static_cast<int>(
+          std::clamp<std::int64_t>(base::parse_integer(value).value_or(100), 1, 100));
+  return 100;
+}
+
+std::string task_state(const std::string& status) {
+  if (status == "Succeeded") return "success";
+  if (status == "Failed" || status == "Stopped") return "failed";
+  return status == "Starting" ? "queued" : "running";
+}
+
+Json task_json(const Run& run, const pipelines::StepSummary& step) {
+  const base::Millis start = step.started.value_or(0), end = step.ended.value_or(0);
+  Json task{{"task_id", step.name},
+            {"task_display_name", step.name},
+            {"dag_id", run.dag},
+            {"dag_run_id", run.id},
+            {"execution_date", time(run.logical)},
+            {"logical_date", time(run.logical)},
+            {"queued_when", time(step.ready.value_or(0))},
+            {"start_date", time(start)},
+            {"end_date", time(end)},
+            {"state", task_state(step.status)},
+            {"try_number", step.attempts},
+            {"max_tries", step.attempts},
+            {"map_index", -1},
+            {"operator", step.type},
+            {"hostname", ""},
+            {"note", step.failure_reason.empty() ? Json(nullptr) : Json(step.failure_reason)}};
+  task["duration"] =
+      start != 0 && end != 0 ? Json(static_cast<double>(end - start) / 1000) : Json(nullptr);
+  return task;
+}
+
+// What is known of a step, and where its own lines are.
+std::string task_log(const pipelines::StepSummary& step) {
+  std::string text = "step " + step.name + " (" + step.type + ") is " + step.status + "\n";
+  if (step.metadata.is_object())
+    for (const auto& [kind, value] : step.metadata.items()) {
+      const std::string arn = base::text_or(value, "Arn");
+      if (!arn.empty())
+        text += kind + " " + arn + "\nits log: slipway logs " + base::name_of(arn) + "\n";
+    }
+  if (!step.failure_reason.empty()) text += step.failure_reason + "\n";
+  return text;
+}
+
+}  // namespace
+
+Json run_json(ApiVersion version, const Run& run) {
+  const base::Millis start = run.state.started, end = run.state.ended.value_or(0);
+  Json json{{"conf", run.conf},
+            {"dag_id", run.dag},
+            {"dag_run_id", run.id},
+            {"data_interval_start", time(run.logical)},
+            {"data_interval_end", time(run.logical)},
+            {"logical_date", time(run.logical)},
+            {"start_date", time(start)},
+            {"end_date", time(end)},
+            {"last_scheduling_decision", time(run.state.modified)},
+            {"run_type", "manual"},
+            {"state", run.status()},
+            {"note", run.note.empty() ? Json(nullptr) : Json(run.note)}};
+  if (version == ApiVersion::kOne) {
+    json["execution_date"] = time(run.logical);
+    json["external_trigger"] = true;
+  } else {
+    json["run_after"] = time(run.logical);
+    json["queued_at"] = time(run.queued);
+    json["duration"] =
+        start != 0 && end != 0 ? Json(static_cast<double>(end - start) / 1000) : Json(nullptr);
+    json["triggered_by"] = "rest_api";
+    json["triggering_user_name"] = nullptr;
+    json["dag_versions"] = Json::array();
+    json["bundle_version"] = nullptr;
+    json["dag_display_name"] = run.dag;
+  }
+  return json;
+}
+
+RestAnswer Rest::answer(ApiVersion version, const RestRequest& request) {
+  try {
+    return dispatch(version, request);
+  } catch (const Error& error) {
+    const int status = error.status() >= 500 ? 500 : error.status();
+    return failure(version, status, error.message());
+  }
+}
+
+RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
+  std::vector<std::string> parts;
+  for (const std::string& part : base::split(request.path, '/'))
+    if (!part.empty()) parts.push_back(base::percent_decode(part));
+  if (parts.empty()) return failure(version, 404, "not found");
+  if (parts[0] == "version") return {200, {{"version", version_}, {"git_version", nullptr}}, ""};
+  if (parts[0] == "importErrors")
+    return {200, {{"import_errors", Json::array()}, {"total_entries", 0}}, ""};
+  if (parts[0] != "dags") return failure(version, 404, "not found");
+  if (parts.size() == 1) {
+    if (request.method != "GET") return failure(version, 405, "Method Not Allowed");
+    Json dags = Json::array();
+    for (const auto& dag : pipelines_.list(request.account))
+      dags.push_back(dag_json(version, request.account, dag));
+    const std::size_t count = dags.size();
+    return {200, {{"dags", std::move(dags)}, {"total_entries", count}}, ""};
+  }
+  const std::string& dag = parts[1];
+  if (dag == "~" && parts.size() == 4 && parts[2] == "dagRuns" && parts[3] == "list") {
+    Json all = Json::array();
+    for (const auto& one : pipelines_.list(request.account))
+      for (const Run& run : runs_.list(request.account, one.name, 100))
+        all.push_back(run_json(version, run));
+    const std::size_t count = all.size();
+    return {200, {{"dag_runs", std::move(all)}, {"total_entries", count}}, ""};
+  }
+  const auto pipeline = pipelines_.pipeline(request.account, dag);
+  if (!pipeline) return failure(version, 404, "DAG with dag_id: '" + dag + "' not found");
+  if (parts.size() == 2 || (parts.size() == 3 && parts[2] == "details")) {
+    if (request.method == "PATCH") {
+      const Json body = base::parse_json(request.body, "body");
+      if (body.contains("is_paused"))
+        runs_.set_paused(request.account, dag, base::boolean_or(body, "is_paused", false));
+    } else if (request.method != "GET") {
+      return failure(version, 405, "Method Not Allowed");
+    }
+    return {200, dag_json(version, request.account, *pipeline), ""};
+  }
+  if (parts[2] != "dagRuns") return failure(version, 404, "not found");
+  if (parts.size() == 3) return dag_runs(version, request, dag);
+  const auto run = runs_.find(request.account, dag, parts[3]);
+  if (!run)
+    return failure(version, 404,
+                   "DAGRun with DAG ID: '" + dag + "' and DagRun ID: '" + parts[3] + "' not found");
+  if (parts.size() > 4) return tasks(version, request, *run, {parts.begin() + 4, parts.end()});
+  if (request.method == "PATCH") {
+    const std::string state = base::text_or(base::parse_json(request.body, "body"), "state");
+    if (state != "failed")
+      return failure(version, 400, "a run can only be set to 'failed', which stops it");
+    pipelines_.stop_execution(request.account, run->execution);
+    return {200, run_json(version, *runs_.find(request.account, dag, parts[3])), ""};
+  }
+  if (request.method != "GET") return failure(version, 405, "Method Not Allowed");
+  return {200, run_json(version, *run), ""};
+}
+
+RestAnswer Rest::dag_runs(ApiVersion version, const RestRequest& request, const std::string& dag) {
+  if (request.method == "POST") return trigger(version, request, dag);
+  if (request.method != "GET") return failure(version, 405, "Method Not Allowed");
+  Json list = Json::array();
+  for (const Run& run : runs_.list(request.account, dag, limit_of(request.query)))
+    list.push_back(run_json(version, run));
+  const std::size_t count = list.size();
+  return {200, {{"dag_runs", std::move(list)}, {"total_entries", count}}, ""};
+}
+
+RestAnswer Rest::trigger(ApiVersion version, const RestRequest& request, const std::string& dag) {
+  static const std::set<std::string> kOne{
+      "dag_run_id",        "conf", "logical_date", "execution_date", "data_interval_start",
+      "data_interval_end", "note", "state"};
+  static const std::set<std::string> kTwo{
+      "dag_run_id",        "conf", "logical_date", "run_after", "data_interval_start",
+      "data_interval_end", "note"};
+  const auto body = base::try_parse_json(request.body.empty() ? "{}" : request.body);
+  if (!body || !body->is_object()) return failure(version, 400, "the body must be a JSON object");
+  for (const auto& [key, value] : body->items()) {
+    if (version == ApiVersion::kTwo && !kTwo.contains(key))
+      return unprocessable("extra_forbidden", key, "Extra inputs are not permitted", value);
+    if (version == ApiVersion::kOne && !kOne.contains(key))
+      return failure(version, 400, "{'" + key + "': ['Unknown field.']}");
+  }
+  if (version == ApiVersion::kTwo && !body->contains("logical_date"))
+    return unprocessable("missing", "logical_date", "Field required", *body);
+  NewRun run;
+  run.dag = dag;
+  run.id = base::text_or(*body, "dag_run_id");
+  run.note = base::text_or(*body, "note");
+  if (body->contains("conf") && !(*body)["conf"].is_null()) run.conf = (*body)["conf"];
+  for (const char* member : {"execution_date", "logical_date"}) {
+    const std::string text = base::text_or(*body, member);
+    if (text.empty()) continue;
+    run.logical = base::parse_iso8601(text);
+    if (!run.logical)
+      return failure(version, 400, std::string("'") + member + "' is not an ISO 8601 time");
+  }
+  return {200, run_json(version, runs_.trigger(request.account, run)), ""};
+}
+
+RestAnswer Rest::tasks(ApiVersion version, const RestRequest& request, const Run& run,
+                       const std::vector<std::string>& rest) {
+  if (rest[0] != "taskInstances" || request.method != "GET")
+    return failure(version, 404, "not found");
+  const auto steps = pipelines_.steps(request.account, run.execution);
+  if (rest.size() == 1) {
+    Json list = Json::array();
+    for (const auto& step : steps) list.push_back(task_json(run, step));
+    const std::size_t count = list.size();
+    return {200, {{"task_instances", std::move(list)}, {"total_entries", count}}, ""};
+  }
+  for (const auto& step : steps) {
+    if (step.name != rest[1]) continue;
+    if (rest.size() == 2) return {200, task_json(run, step), ""};
+    if (rest[2] == "logs")
+      return {200, {{"content", task_log(step)}, {"continuation_token", nullptr}}, task_log(step)};
+    if (rest[2] == "xcomEntries")
+      return {200, {{"xcom_entries", Json::array()}, {"total_entries", 0}}, ""};
+  }
+  return failure(version, 404,
+                 "The Task Instance with dag_id: `" + run.dag + "`, run_id: `" + run.id +
+                     "` and task_id: `" + rest[1] + "` was not found");
+}
+
+Json Rest::dag_json(ApiVersion version, const std::string& account,
+                    const pipelines::PipelineSummary& dag) const {
+  Json json{{"dag_id", dag.name},
+            {"dag_display_name", dag.name},
+            {"description", dag.description.empty() ? Json(nullptr) : Json(dag.description)},
+            {"is_paused", runs_.is_paused(account, dag.name)},
+            {"fileloc", dag.arn},
+            {"owners", {"slipway"}},
+            {"tags", Json::array()},
+            {"max_active_tasks", 16},
+            {"max_active_runs", 16},
+            {"has_import_errors", false},
+            {"timetable_description", "Never, external triggers only"},
+            {"last_parsed_time", time(dag.modified)}};
+  if (version == ApiVersion::kOne) {
+    json["is_active"] = true;
+    json["is_subdag"] = false;
+    json["schedule_interval"] = nullptr;
+  } else {
+    json["is_stale"] = false;
+    json["bundle_name"] = "slipway";
+  }
+  return json;
+}
+
+}  // namespace slipway::airflow

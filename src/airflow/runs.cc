@@ -1,0 +1,190 @@
+#include "airflow/runs.h"
+
+#include <set>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/strings.h"
+
+namespace slipway::airflow {
+namespace {
+
+constexpr const char* kColumns = "dag, run_id, execution, conf, note, logical, queued";
+
+Run run_of(const store::Row& row) {
+  Run run;
+  run.dag = row.text(0);
+  run.id = row.text(1);
+  run.execution = row.text(2);
+  run.conf = base::try_parse_json(row.text(3)).value_or(Json::object());
+  run.note = row.text(4);
+  run.logical = row.integer(5);
+  run.queued = row.integer(6);
+  return run;
+}
+
+std::map<std::string, std::string> parameters_of(const Json& conf) {
+  std::map<std::string, std::string> parameters;
+  for (const auto& [key, value] : conf.items())
+    parameters[key] = value.is_string() ? value.get<std::string>() : base::dump_json(value);
+  return parameters;
+}
+
+}  // namespace
+
+std::string Run::status() const {
+  if (execution.empty() || state.status.empty()) return "queued";
+  if (state.status == "Executing" || state.status == "Stopping") return "running";
+  return state.status == "Succeeded" ? "success" : "failed";
+}
+
+std::string start_token(const std::string& account, const std::string& dag, const std::string& id) {
+  const bool fits = id.size() >= 32 && id.size() <= 128 &&
+                    id.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == std::string::npos;
+  return fits ? id : "airflow-" + base::sha256_hex(account + "/" + dag + "/" + id);
+}
+
+Runs::Runs(store::Database& database, const base::Clock& clock, pipelines::Pipelines& pipelines)
+    : database_(database), clock_(clock), pipelines_(pipelines) {
+  database_.migrate(
+      {"create table if not exists airflow_runs (account text not null, dag text not null, "
+       "run_id text not null, execution text not null, conf text not null, note text not null, "
+       "logical bigint not null, queued bigint not null, primary key (account, dag, run_id))",
+       "create index if not exists airflow_runs_queued on airflow_runs (account, dag, queued)",
+       "create table if not exists airflow_paused (account text not null, dag text not null, "
+       "primary key (account, dag))"});
+}
+
+Run Runs::trigger(const std::string& account, const NewRun& request) {
+  if (!pipelines_.pipeline(account, request.dag))
+    throw Error("NotFound", "DAG with dag_id: '" + request.dag + "' not found", 404);
+  if (!request.conf.is_object()) throw Error("BadRequest", "'conf' must be an object", 400);
+  Run run;
+  run.dag = request.dag;
+  run.queued = clock_.now();
+  run.logical = request.logical.value_or(run.queued);
+  run.id = request.id.empty() ? "manual__" + base::iso8601_millis(run.logical) : request.id;
+  run.conf = request.conf;
+  run.note = request.note;
+  database_.write([&](store::Transaction& transaction) {
+    const auto changed = transaction.execute(
+        "insert into airflow_runs (account, dag, run_id, execution, conf, note, logical, queued) "
+        "values (?, ?, ?, '', ?, ?, ?, ?) on conflict do nothing",
+        {account, run.dag, run.id, base::dump_json(run.conf), run.note, run.logical, run.queued});
+    if (changed == 0)
+      throw Error(
+          "Conflict",
+          "DAGRun with DAG ID: '" + run.dag + "' and DAGRun ID: '" + run.id + "' already exists",
+          409);
+  });
+  try {
+    complete(account, run);
+  } catch (const Error&) {
+    // Refused, so it never was a run: a parameter that the pipeline does not know, for example.
+    database_.write([&](store::Transaction& transaction) {
+      transaction.execute(
+          "delete from airflow_runs where account = ? and dag = ? and run_id = ? and execution = "
+          "''",
+          {account, run.dag, run.id});
+    });
+    throw;
+  }
+  return run;
+}
+
+std::string Runs::start(const std::string& account, const Run& run) {
+  pipelines::StartRequest request;
+  request.pipeline = run.dag;
+  request.parameters = parameters_of(run.conf);
+  request.token = start_token(account, run.dag, run.id);
+  for (const char letter : run.id.substr(0, 80)) {
+    const bool fits = std::isalnum(static_cast<unsigned char>(letter)) != 0;
+    if (fits || !request.display_name.empty()) request.display_name += fits ? letter : '-';
+  }
+  request.description = run.note;
+  return pipelines_.start_execution(account, request);
+}
+
+void Runs::complete(const std::string& account, Run& run) {
+  if (run.execution.empty()) {
+    run.execution = start(account, run);
+    database_.write([&](store::Transaction& transaction) {
+      transaction.execute(
+          "update airflow_runs set execution = ? where account = ? and dag = ? and run_id = ?",
+          {run.execution, account, run.dag, run.id});
+    });
+  }
+  if (auto state = pipelines_.execution(account, run.execution)) run.state = std::move(*state);
+}
+
+std::optional<Run> Runs::find(const std::string& account, const std::string& dag,
+                              const std::string& id) {
+  std::optional<Run> run;
+  database_.read([&](store::Reader& reader) {
+    reader.query("select " + std::string(kColumns) +
+                     " from airflow_runs where account = ? and dag = ? and run_id = ?",
+                 {account, dag, id}, [&](const store::Row& row) { run = run_of(row); });
+  });
+  if (run) {
+    complete(account, *run);
+    return run;
+  }
+  // Started in another way.
+  for (Run& other : list(account, dag, 100))
+    if (other.id == id) return std::move(other);
+  return std::nullopt;
+}
+
+std::vector<Run> Runs::list(const std::string& account, const std::string& dag, int limit) {
+  std::vector<Run> runs;
+  database_.read([&](store::Reader& reader) {
+    reader.query(
+        "select " + std::string(kColumns) +
+            " from airflow_runs where account = ? and dag = ? order by queued desc limit ?",
+        {account, dag, static_cast<std::int64_t>(limit)},
+        [&](const store::Row& row) { runs.push_back(run_of(row)); });
+  });
+  std::set<std::string> known;
+  for (Run& run : runs) {
+    complete(account, run);
+    known.insert(run.execution);
+  }
+  for (const pipelines::ExecutionSummary& execution : pipelines_.executions(account, dag, limit)) {
+    if (known.contains(execution.arn)) continue;
+    Run run;
+    run.dag = dag;
+    run.id = "execution__" + base::name_of(execution.arn);
+    run.execution = execution.arn;
+    for (const auto& [name, value] : execution.parameters) run.conf[name] = value;
+    run.logical = run.queued = execution.started;
+    run.state = execution;
+    runs.push_back(std::move(run));
+  }
+  std::stable_sort(runs.begin(), runs.end(),
+                   [](const Run& a, const Run& b) { return a.queued > b.queued; });
+  if (runs.size() > static_cast<std::size_t>(limit)) runs.resize(static_cast<std::size_t>(limit));
+  return runs;
+}
+
+bool Runs::is_paused(const std::string& account, const std::string& dag) const {
+  bool paused = false;
+  database_.read([&](store::Reader& reader) {
+    reader.query("select 1 from airflow_paused where account = ? and dag = ?", {account, dag},
+                 [&](const store::Row&) { paused = true; });
+  });
+  return paused;
+}
+
+void Runs::set_paused(const std::string& account, const std::string& dag, bool paused) {
+  database_.write([&](store::Transaction& transaction) {
+    transaction.execute(
+        paused ? "insert into airflow_paused (account, dag) values (?, ?) on conflict do nothing"
+               : "delete from airflow_paused where account = ? and dag = ?",
+        {account, dag});
+  });
+}
+
+}  // namespace slipway::airflow
