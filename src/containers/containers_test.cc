@@ -413,6 +413,7 @@ TEST_F(EngineTest, FindsItsContainersAfterARestart) {
   EXPECT_EQ(engine_->wait("stopped", kPatience)->code, 13);
   EXPECT_EQ(engine_->wait("across", kPatience)->code, 11);
   EXPECT_EQ(engine_->wait("meanwhile", kPatience)->code, 12);
+  engine_.reset();  // its thread may still be telling of an end
 }
 
 // The server dies without a word, and so may its whole process group.
