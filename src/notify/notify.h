@@ -44,10 +44,37 @@ struct NotifyOptions {
   std::string region;
   SmtpOptions smtp;
   std::function<std::string()> url;              // this server, for confirmation links
-  int attempts = 8;                              // of a delivery
+  int attempts = 20;                             // of a delivery; with the pauses nine hours
   std::chrono::milliseconds first_pause{1'000};  // doubles to an hour
-  std::size_t waiting = 100'000;                 // deliveries; one more is refused with Throttled
+  // Deliveries to one destination (the mail server, a host, a function); one more is refused with
+  // Throttled.
+  std::size_t waiting = 100'000;
   std::size_t workers = 4;
+};
+
+// What a Lambda subscription needs of the functions room.
+struct LambdaCaller {
+  std::function<bool(const std::string& account, const std::string& function,
+                     const std::string& topic_arn)>
+      permits;
+  // Hands the event over durably; throws Error as Functions::invoke does.
+  std::function<void(const std::string& account, const std::string& function,
+                     const std::string& event)>
+      invoke;
+};
+
+// A delivery that was given up.
+struct DeadLetter {
+  std::string id;
+  std::string topic_arn;
+  std::string subscription_arn;
+  std::string destination;  // "mail", "https://host", a function's ARN
+  std::string message_id;   // empty for a request to confirm
+  std::string subject;
+  std::string error;
+  int attempts = 0;
+  base::Millis created = 0;
+  base::Millis given_up = 0;
 };
 
 // Thread-safe.
@@ -56,6 +83,8 @@ class Notify final : public net::Handler {
   // Consumes every event: construct before EventPump::start().
   Notify(store::Database& database, const base::Clock& clock, store::EventPump& events,
          iam::Iam& iam, functions::Functions& functions, NotifyOptions options);
+  Notify(store::Database& database, const base::Clock& clock, store::EventPump& events,
+         iam::Iam& iam, LambdaCaller lambda, NotifyOptions options);
   ~Notify() override;  // stop()
   void start();
   void stop();
@@ -64,6 +93,11 @@ class Notify final : public net::Handler {
   std::string publish(const std::string& account, const std::string& topic_arn,
                       const std::string& subject, const std::string& message,
                       const Json& attributes = Json::object());
+
+  // The newest first, at most `limit`. They are kept for 30 days.
+  std::vector<DeadLetter> dead_letters(const std::string& account, int limit = 100) const;
+  // Sends one again, as if it were new. Throws Error{NotFound, 404} where there is none.
+  void redrive(const std::string& account, const std::string& id);
 
   // Links in mails and envelopes, which carry their own token:
   // /?Action=ConfirmSubscription&…, ?Action=Unsubscribe&…, and SigningCertURL's /notify/….
