@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -72,6 +73,10 @@ class Ci {
   void start();
   void stop();
 
+  // Does now what is due by the clock: schedules, delayed jobs, timeouts, expiry. Between start()
+  // and stop() it is called in time.
+  void run_due();
+
   // For Forge::on_push: makes the pipeline and returns the lines for the person who pushes.
   std::vector<std::string> pushed(const forge::Push& push);
 
@@ -112,6 +117,8 @@ class Ci {
   // The variables of a job as its runner gets them, in rising precedence, expanded.
   Variables variables_of(const Job& job) const;
 
+  // For Forge::job_tokens_by: the user of the running job that has this token.
+  std::optional<forge::Identity> identity_of(std::string_view job_token) const;
   // The job queue: what runners, in this process or elsewhere, ask and tell.
   Queue& queue();
 

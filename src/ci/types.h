@@ -10,14 +10,11 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "ci/stored.h"
 #include "ci_config/ci_config.h"
 #include "forge/types.h"
 
 namespace slipway::ci {
-
-using ci_config::Variable;
-using ci_config::Variables;
-using forge::Id;
 
 enum class Status {
   kCreated,
@@ -56,6 +53,9 @@ struct Pipeline {
   std::optional<Id> schedule;
   std::optional<Id> upstream_job;  // the bridge that made it
   std::optional<Id> parent;        // of a child pipeline
+  // What later steps need and nobody filters by: {"commit": {"message", "author", "timestamp",
+  // "tag_message"}, "auto_cancel", "skip", "configuration"}.
+  Json context = Json::object();
   base::Millis created = 0;
   base::Millis updated = 0;
   std::optional<base::Millis> started;
@@ -82,7 +82,10 @@ struct Job {
   std::string failure_reason;   // "script_failure", …; empty where it did not fail
   std::string failure_message;  // one sentence more, where there is one
   std::optional<int> exit_code;
-  bool retried = false;  // a later job took its place
+  bool retried = false;            // a later job took its place
+  bool immediate = false;          // retried by hand: starts though it is manual or delayed
+  bool artifacts_expired = false;  // it had some, and they are gone
+  bool external = false;           // a status from outside; no runner takes it
   int attempt = 1;
   std::optional<Id> downstream;  // of a bridge: the pipeline that it made
   std::optional<Id> runner;
@@ -101,70 +104,6 @@ struct Job {
   bool is_bridge() const { return spec.trigger.has_value(); }
   const std::string& name() const { return spec.name; }
   const std::string& stage() const { return spec.stage; }
-};
-
-struct Runner {
-  Id id = 0;
-  std::string description;
-  std::string type = "instance_type";  // or "group_type", "project_type"
-  std::optional<Id> project;
-  std::vector<std::string> tags;
-  bool run_untagged = true;
-  bool paused = false;
-  bool locked = false;
-  bool only_protected = false;
-  std::optional<int> maximum_timeout;  // seconds
-  base::Millis created = 0;
-  std::optional<base::Millis> contacted;
-  Json info = Json::object();  // version, platform, architecture, executor, features
-};
-
-struct Trigger {
-  Id id = 0;
-  Id project = 0;
-  Id owner = 0;
-  std::string description;
-  std::string token;  // "glptt-…"
-  base::Millis created = 0;
-  std::optional<base::Millis> last_used;
-};
-
-struct Schedule {
-  Id id = 0;
-  Id project = 0;
-  Id owner = 0;
-  std::string description;
-  std::string ref;
-  std::string cron;
-  std::string time_zone = "UTC";
-  bool active = true;
-  Variables variables;
-  std::optional<base::Millis> next_run;
-  std::optional<Id> last_pipeline;
-  base::Millis created = 0;
-  base::Millis updated = 0;
-};
-
-// A CI variable of the instance, a group or a project, as the API has it.
-struct StoredVariable {
-  Variable variable;
-  std::string environment_scope = "*";
-  std::string description;
-  bool hidden = false;
-};
-enum class Owner { kInstance, kGroup, kProject };
-
-struct Environment {
-  Id id = 0;
-  Id project = 0;
-  std::string name;
-  std::string slug;
-  std::string url;
-  std::string tier;
-  std::string state = "available";
-  std::optional<Id> last_job;
-  base::Millis created = 0;
-  base::Millis updated = 0;
 };
 
 }  // namespace slipway::ci

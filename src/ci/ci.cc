@@ -1,0 +1,295 @@
+#include "ci/ci.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "ci/state.h"
+
+namespace slipway::ci {
+namespace {
+
+constexpr int kMostRefsInPush = 4;
+
+Variable variable_of_option(std::string_view option) {
+  Variable variable;
+  const std::size_t equals = option.find('=');
+  variable.key = std::string(option.substr(0, equals));
+  if (equals != std::string_view::npos) variable.value = std::string(option.substr(equals + 1));
+  return variable;
+}
+
+std::string plural(std::size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+Ci::State::State(store::Database& database, const base::Clock& clock, forge::Forge& forge,
+                 store::Spool& spool, CiOptions options)
+    : workshop{.database = database,
+               .clock = clock,
+               .forge = forge,
+               .spool = spool,
+               .options = std::move(options),
+               .wakes = {}},
+      settings(workshop),
+      variables(workshop, settings),
+      artifacts(workshop.options.directory / "artifacts"),
+      traces(workshop.options.directory / "traces", workshop.options.trace_limit,
+             [this](Id job) { return secrets_of(job); }),
+      creation(workshop, settings, variables),
+      bridges(workshop, creation, variables, artifacts),
+      queue(workshop, settings, variables, artifacts, traces),
+      caretaker({.workshop = workshop,
+                 .settings = settings,
+                 .creation = creation,
+                 .bridges = bridges,
+                 .artifacts = artifacts,
+                 .traces = traces,
+                 .queue = queue}) {
+  workshop.wakes.pending = [this] { queue.wake(); };
+  workshop.wakes.work = [this] { caretaker.wake_for_work(); };
+  workshop.wakes.due = [this] { caretaker.wake_for_time(); };
+  workshop.wakes.ended = [this](Id job) { caretaker.note_ended(job); };
+  store::create_directories_durably(store::system_disk(), workshop.options.directory);
+}
+
+Pipeline Ci::State::pipeline(Id id) const {
+  auto found =
+      workshop.database.read([&](store::Reader& reader) { return find_pipeline(reader, id); });
+  if (!found) throw Error("NotFound", "404 Pipeline Not Found", 404);
+  return std::move(*found);
+}
+
+JobRow Ci::State::row(Id id) const {
+  auto found = workshop.database.read([&](store::Reader& reader) { return find_job(reader, id); });
+  if (!found) throw Error("NotFound", "404 Job Not Found", 404);
+  return std::move(*found);
+}
+
+std::vector<std::string> Ci::State::secrets_of(Id job) const {
+  const JobRow of = row(job);
+  std::vector<std::string> secrets;
+  for (const Variable& variable : variables.of(of, pipeline(of.job.pipeline))) {
+    if (variable.masked && !variable.value.empty()) secrets.push_back(variable.value);
+  }
+  return secrets;
+}
+
+Ci::Ci(store::Database& database, const base::Clock& clock, forge::Forge& forge,
+       store::Spool& spool, CiOptions options) {
+  migrate_tables(database);
+  state_ = std::make_unique<State>(database, clock, forge, spool, std::move(options));
+}
+
+Ci::~Ci() { stop(); }
+
+void Ci::start() {
+  state_->queue.open();
+  state_->caretaker.start();
+  state_->queue.wake();
+}
+
+void Ci::stop() {
+  state_->queue.close();
+  state_->caretaker.stop();
+}
+
+void Ci::run_due() { state_->caretaker.run_due(); }
+
+std::vector<std::string> Ci::pushed(const forge::Push& push) {
+  if (push.after == forge::kNoCommit || push.refs_in_push > kMostRefsInPush) return {};
+  if (!push.ref.starts_with("refs/heads/") && !push.ref.starts_with("refs/tags/")) return {};
+  const auto project = state_->workshop.forge.project(push.project);
+  const auto user = state_->workshop.forge.user(push.user);
+  if (!project || !user) return {};
+  Making making;
+  making.authorized = true;
+  NewPipeline& request = making.request;
+  request.project = push.project;
+  request.ref = push.ref;
+  request.source = "push";
+  request.sha = push.after;
+  request.before_sha = push.before;
+  if (!push.id.empty()) request.once = "push:" + push.id + ":" + push.ref;
+  constexpr std::string_view kVariable = "ci.variable=";
+  for (const std::string& option : push.options) {
+    if (option == "ci.skip") making.skip = true;
+    if (option.starts_with(kVariable)) {
+      request.variables.push_back(variable_of_option(option.substr(kVariable.size())));
+    }
+  }
+  try {
+    const Pipeline made = state_->creation.create(*user, making);
+    const std::string address = state_->workshop.url() + "/" + project->full_path +
+                                "/-/pipelines/" + std::to_string(made.id);
+    std::string what = plural(jobs_of(made.id).size(), "job");
+    if (!made.yaml_errors.empty()) what = "invalid configuration";
+    if (made.status == Status::kSkipped && making.may_skip && made.stages.empty()) what = "skipped";
+    std::vector<std::string> lines{
+        "", "  Pipeline #" + std::to_string(made.id) + " (" + what + "): " + address};
+    if (!made.yaml_errors.empty()) lines.push_back("    " + made.yaml_errors.front());
+    lines.emplace_back("");
+    return lines;
+  } catch (const Error& error) {
+    // No configuration, or its rules leave nothing to run: a push like any other.
+    if (error.code() != "Invalid") throw;
+    log(Level::kDebug, "a push made no pipeline",
+        {{"project", project->full_path}, {"reason", error.what()}});
+    return {};
+  }
+}
+
+Pipeline Ci::create_pipeline(const forge::User& user, const NewPipeline& request) {
+  Making making;
+  making.request = request;
+  if (making.request.source.empty()) making.request.source = "api";
+  return state_->creation.create(user, making);
+}
+
+Pipeline Ci::trigger_pipeline(Id project, const std::string& token, const std::string& ref,
+                              const Variables& variables, const std::string& payload) {
+  Making making;
+  making.may_skip = false;
+  NewPipeline& request = making.request;
+  request.project = project;
+  request.ref = ref;
+  request.variables = variables;
+  if (!payload.empty()) {
+    Variable body;
+    body.key = "TRIGGER_PAYLOAD";
+    body.value = payload;
+    body.file = true;
+    request.variables.push_back(std::move(body));
+  }
+  std::optional<forge::User> user;
+  if (const auto trigger = state_->settings.use_trigger(project, token)) {
+    request.source = "trigger";
+    user = state_->workshop.forge.user(trigger->owner);
+  } else if (const auto job = state_->queue.job_of(token)) {
+    request.source = "pipeline";
+    request.upstream_job = job->id;
+    user = state_->workshop.forge.user(job->user);
+    const auto target = state_->workshop.forge.project(project);
+    const auto identity = identity_of(token);
+    if (!target || !identity || !state_->workshop.forge.can_read(&*identity, *target)) {
+      throw Error("NotFound", "404 Project Not Found", 404);
+    }
+  }
+  if (!user) throw Error("NotFound", "404 Not Found", 404);
+  return state_->creation.create(*user, making);
+}
+
+std::optional<forge::Identity> Ci::identity_of(std::string_view job_token) const {
+  const auto job = state_->queue.job_of(job_token);
+  if (!job) return std::nullopt;
+  const auto user = state_->workshop.forge.user(job->user);
+  if (!user) return std::nullopt;
+  forge::Identity identity;
+  identity.user = *user;
+  identity.kind = forge::TokenKind::kJob;
+  identity.scopes = {"read_repository", "read_registry", "write_registry"};
+  identity.job = job->id;
+  identity.job_project = job->project;
+  return identity;
+}
+
+std::optional<Pipeline> Ci::pipeline(Id id) const {
+  return state_->workshop.database.read(
+      [&](store::Reader& reader) { return find_pipeline(reader, id); });
+}
+
+std::optional<Pipeline> Ci::latest_pipeline(Id project, const std::string& ref) const {
+  auto found = state_->workshop.database.read([&](store::Reader& reader) {
+    return pipelines_where(
+        reader, "where project = ? and ref = ? and parent is null order by id desc limit 1",
+        {project, ref});
+  });
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
+}
+
+std::vector<Pipeline> Ci::pipelines(Id project, const PipelineFilter& filter, int* total) const {
+  std::string where = "where project = ?";
+  std::vector<store::Value> values{project};
+  const auto add = [&](const char* condition, auto&& value) {
+    where += std::string(" and ") + condition;
+    values.emplace_back(std::forward<decltype(value)>(value));
+  };
+  if (filter.ref) add("ref = ?", *filter.ref);
+  if (filter.sha) add("sha = ?", *filter.sha);
+  if (filter.status) add("status = ?", *filter.status);
+  if (filter.name) add("name = ?", *filter.name);
+  if (filter.source) {
+    add("source = ?", *filter.source);
+  } else {
+    where += " and parent is null";
+  }
+  if (filter.username) {
+    const auto user = state_->workshop.forge.user_named(*filter.username);
+    add("user_id = ?", user ? user->id : Id{-1});
+  }
+  if (filter.updated_after) add("updated > ?", *filter.updated_after);
+  if (filter.updated_before) add("updated < ?", *filter.updated_before);
+  const std::string scope = filter.scope.value_or("");
+  if (scope == "running" || scope == "pending") add("status = ?", scope);
+  if (scope == "finished") where += " and status in ('success', 'failed', 'canceled')";
+  if (scope == "branches") where += " and tag = 0";
+  if (scope == "tags") where += " and tag = 1";
+  std::string order = "id";
+  for (const auto& [name, column] :
+       {std::pair("status", "status"), std::pair("ref", "ref"), std::pair("updated_at", "updated"),
+        std::pair("user_id", "user_id")}) {
+    if (filter.order_by == name) order = column;
+  }
+  const char* direction = filter.ascending ? " asc" : " desc";
+  return state_->workshop.database.read([&](store::Reader& reader) {
+    if (total != nullptr) {
+      *total = static_cast<int>(count(reader, "ci_pipelines " + where, values));
+    }
+    auto page = values;
+    page.emplace_back(static_cast<std::int64_t>(filter.limit));
+    page.emplace_back(static_cast<std::int64_t>(filter.offset));
+    return pipelines_where(
+        reader, where + " order by " + order + direction + ", id" + direction + " limit ? offset ?",
+        page);
+  });
+}
+
+Pipeline Ci::retry_pipeline(Id id, const forge::User& user) {
+  state_->workshop.change([&](Machine& machine) { machine.retry_pipeline(id, user.id); });
+  return state_->pipeline(id);
+}
+
+Pipeline Ci::cancel_pipeline(Id id) {
+  state_->workshop.change([&](Machine& machine) { machine.cancel_pipeline(id); });
+  return state_->pipeline(id);
+}
+
+void Ci::delete_pipeline(Id id) {
+  const Pipeline gone = state_->pipeline(id);
+  state_->workshop.change([&](Machine& machine, store::Transaction& transaction) {
+    machine.cancel_pipeline(id);
+    Json jobs = Json::array();
+    for (const JobRow& row : rows_of(transaction, id, true)) jobs.push_back(row.job.id);
+    erase_pipeline(transaction, id);
+    insert(transaction, Task{.key = "deleted:" + std::to_string(id),
+                             .kind = "files",
+                             .document = {{"traces", jobs},
+                                          {"artifacts", jobs},
+                                          {"project", gone.project},
+                                          {"ref", "refs/pipelines/" + std::to_string(id)}}});
+    transaction.after_commit(state_->workshop.wakes.work);
+  });
+}
+
+ci_config::Result Ci::lint(const forge::User& user, Id project, const std::string& content,
+                           const std::string& ref, bool) {
+  return state_->creation.lint(user, project, content, ref);
+}
+
+Queue& Ci::queue() { return state_->queue; }
+
+}  // namespace slipway::ci

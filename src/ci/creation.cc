@@ -1,0 +1,277 @@
+#include "ci/creation.h"
+
+#include <regex>
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "ci/predefined.h"
+#include "ci/source.h"
+
+namespace slipway::ci {
+namespace {
+
+bool asks_to_skip(const std::string& message) {
+  static const std::regex form(R"(\[(ci[ _-]skip|skip[ _-]ci)\])", std::regex::icase);
+  return std::regex_search(message, form);
+}
+
+std::string keeper(Id pipeline) { return "refs/pipelines/" + std::to_string(pipeline); }
+
+}  // namespace
+
+struct Creation::Draft {
+  const Making& making;
+  const forge::User& user;
+  forge::Project project;
+  forge::Repository repository;
+  Pipeline pipeline;
+  ci_config::Result result;
+  std::string configuration_path;
+};
+
+void Creation::find_commit(Draft& draft) const {
+  const NewPipeline& request = draft.making.request;
+  Pipeline& pipeline = draft.pipeline;
+  std::string ref = request.ref;
+  bool only_tag = false;
+  bool only_branch = false;
+  for (const auto& [prefix, flag] :
+       {std::pair{"refs/heads/", &only_branch}, std::pair{"refs/tags/", &only_tag}}) {
+    if (ref.starts_with(prefix)) {
+      ref = ref.substr(std::string_view(prefix).size());
+      *flag = true;
+    }
+  }
+  std::optional<std::string> sha;
+  if (!only_tag) sha = draft.repository.resolve("refs/heads/" + ref);
+  if (!sha && !only_branch) {
+    sha = draft.repository.resolve("refs/tags/" + ref);
+    pipeline.tag = sha.has_value();
+  }
+  // A child runs on its parent's commit, wherever the branch is now.
+  if (!sha && request.parent && !request.sha.empty()) {
+    pipeline.tag = only_tag;
+    sha = request.sha;
+  }
+  if (ref.empty() || !sha) refuse("Reference not found");
+  pipeline.ref = ref;
+  pipeline.sha = request.sha.empty() ? *sha : request.sha;
+  const auto commit = draft.repository.commit(pipeline.sha);
+  if (!commit) refuse("Commit not found");
+  pipeline.before_sha = request.before_sha.empty() ? forge::kNoCommit : request.before_sha;
+  std::string tag_message;
+  if (pipeline.tag) {
+    for (const forge::Ref& each : draft.repository.refs("refs/tags/" + ref)) {
+      if (each.name == "refs/tags/" + ref) tag_message = each.message;
+    }
+  }
+  const std::string full_ref = (pipeline.tag ? "refs/tags/" : "refs/heads/") + ref;
+  pipeline.context = {{"path", draft.project.full_path},
+                      {"protected", workshop_.forge.is_protected(draft.project, full_ref)},
+                      {"timeout", draft.project.build_timeout.count()},
+                      {"commit",
+                       {{"message", commit->message},
+                        {"author", commit->author.name + " <" + commit->author.email + ">"},
+                        {"timestamp", base::iso8601(commit->author.at)},
+                        {"tag_message", tag_message}}}};
+}
+
+void Creation::check_rights(const Draft& draft) const {
+  if (draft.making.authorized) return;
+  const forge::Identity identity = identity_of_user(draft.user);
+  if (workshop_.forge.access(identity, draft.project) < forge::Access::kDeveloper) {
+    refuse("Insufficient permissions to create a new pipeline");
+  }
+  const std::string full_ref =
+      (draft.pipeline.tag ? "refs/tags/" : "refs/heads/") + draft.pipeline.ref;
+  if (base::boolean_or(draft.pipeline.context, "protected", false) &&
+      !workshop_.forge.can_push(identity, draft.project, full_ref)) {
+    refuse("You do not have sufficient permission to run a pipeline on '" + draft.pipeline.ref +
+           "'. Please select a different branch or contact your administrator for assistance.");
+  }
+}
+
+void Creation::compile(Draft& draft) const {
+  const NewPipeline& request = draft.making.request;
+  std::optional<std::string> text = request.configuration;
+  draft.configuration_path =
+      draft.project.ci_config_path.empty() ? ".gitlab-ci.yml" : draft.project.ci_config_path;
+  if (!text) text = draft.repository.read(draft.pipeline.sha, draft.configuration_path);
+  if (!text) refuse("Missing CI config file");
+  ci_config::Context context;
+  context.file = draft.configuration_path;
+  context.pipeline_source = draft.pipeline.source;
+  context.ref = draft.pipeline.ref;
+  context.tag = draft.pipeline.tag;
+  context.predefined = variables_.predefined(draft.project, draft.pipeline, draft.user);
+  context.outer = variables_.outer(draft.project, draft.pipeline);
+  ForgeSource source(workshop_.forge, identity_of_user(draft.user), draft.project,
+                     draft.pipeline.sha, draft.pipeline.before_sha);
+  for (const auto& [path, content] : draft.making.files) source.put(path, content);
+  draft.result = ci_config::compile(*text, context, source);
+  if (draft.result.filtered) refuse(draft.result.filter_reason);
+  if (!draft.result.plan) {
+    draft.pipeline.yaml_errors = draft.result.errors;
+    if (draft.pipeline.yaml_errors.empty()) draft.pipeline.yaml_errors = {"Invalid configuration"};
+    return;
+  }
+  ci_config::Plan& plan = *draft.result.plan;
+  Variables known = context.predefined;
+  known.insert(known.end(), plan.variables.begin(), plan.variables.end());
+  known.insert(known.end(), context.outer.begin(), context.outer.end());
+  draft.pipeline.name = ci_config::expand(plan.name, ci_config::expand_all(known), false);
+  draft.pipeline.stages = plan.stages;
+  draft.pipeline.context["auto_cancel"] = plan.auto_cancel;
+}
+
+std::vector<JobRow> Creation::rows_of_plan(const Draft& draft) const {
+  std::vector<JobRow> rows;
+  if (!draft.result.plan) return rows;
+  Variables around = variables_.predefined(draft.project, draft.pipeline, draft.user);
+  const Variables outer = variables_.outer(draft.project, draft.pipeline);
+  for (const ci_config::JobSpec& spec : draft.result.plan->jobs) {
+    JobRow row;
+    row.job.project = draft.project.id;
+    row.job.user = draft.user.id;
+    row.job.spec = spec;
+    row.job.created = draft.pipeline.created;
+    if (!spec.resource_group.empty()) {
+      Variables known = around;
+      const Variables own = job_variables(row.job);
+      known.insert(known.end(), own.begin(), own.end());
+      known.insert(known.end(), spec.variables.begin(), spec.variables.end());
+      known.insert(known.end(), outer.begin(), outer.end());
+      row.resource = std::to_string(draft.project.id) + "/" +
+                     ci_config::expand(spec.resource_group, ci_config::expand_all(known));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Pipeline Creation::create(const forge::User& user, const Making& making) const {
+  const NewPipeline& request = making.request;
+  if (!request.once.empty()) {
+    const auto made = workshop_.database.read(
+        [&](store::Reader& reader) { return pipeline_made_once(reader, request.once); });
+    if (made) return *made;
+  }
+  auto project = workshop_.forge.project(request.project);
+  if (!project) throw Error("NotFound", "404 Project Not Found", 404);
+  Draft draft{.making = making,
+              .user = user,
+              .project = std::move(*project),
+              .repository = workshop_.forge.repository(request.project),
+              .pipeline = {},
+              .result = {},
+              .configuration_path = ""};
+  Pipeline& pipeline = draft.pipeline;
+  pipeline.project = request.project;
+  pipeline.user = user.id;
+  pipeline.source = request.source;
+  pipeline.variables = request.variables;
+  pipeline.schedule = request.schedule;
+  pipeline.upstream_job = request.upstream_job;
+  pipeline.parent = request.parent;
+  pipeline.created = pipeline.updated = workshop_.clock.now();
+  find_commit(draft);
+  check_rights(draft);
+  const Json& commit = base::object_or_empty(pipeline.context, "commit");
+  const bool skip =
+      making.may_skip && (making.skip || asks_to_skip(base::text_or(commit, "message")));
+  if (skip) {
+    const std::string path =
+        draft.project.ci_config_path.empty() ? ".gitlab-ci.yml" : draft.project.ci_config_path;
+    if (!draft.repository.read(pipeline.sha, path)) refuse("Missing CI config file");
+    pipeline.status = Status::kSkipped;
+  } else {
+    compile(draft);
+    if (!pipeline.yaml_errors.empty()) pipeline.status = Status::kFailed;
+  }
+  const Pipeline stored = store(draft);
+  if (is_complete(stored.status)) return stored;
+  try {
+    prepare(stored.id);
+  } catch (const std::exception& error) {
+    // The worker tries again: what the person asked for is recorded.
+    log(Level::kWarning, "pipeline could not be prepared at once",
+        {{"pipeline", stored.id}, {"reason", error.what()}});
+    workshop_.wakes.work();
+  }
+  return workshop_.database.read(
+      [&](store::Reader& reader) { return find_pipeline(reader, stored.id).value_or(stored); });
+}
+
+Pipeline Creation::store(Draft& draft) const {
+  std::vector<JobRow> rows = rows_of_plan(draft);
+  const NewPipeline& request = draft.making.request;
+  return workshop_.change([&](Machine& machine, store::Transaction& transaction) {
+    if (auto made = pipeline_made_once(transaction, request.once)) return *made;
+    if (count(transaction,
+              "ci_pipelines where status not in ('success', 'failed', 'canceled', 'skipped')",
+              {}) >= static_cast<std::int64_t>(workshop_.options.unfinished_pipelines)) {
+      throw Error("TooManyRequests", "Too many pipelines are unfinished", 429);
+    }
+    Pipeline& pipeline = draft.pipeline;
+    const bool complete = is_complete(pipeline.status);
+    pipeline.id = next_number(transaction, "pipeline");
+    pipeline.iid = next_number(transaction, "pipeline/" + std::to_string(pipeline.project));
+    if (complete) pipeline.finished = pipeline.created;
+    insert(transaction, pipeline, request.once, complete);
+    for (JobRow& row : rows) {
+      row.job.pipeline = pipeline.id;
+      row.job.id = next_number(transaction, "job");
+      insert(transaction, row);
+    }
+    if (!complete) {
+      insert(transaction, Task{.key = "prepare:" + std::to_string(pipeline.id),
+                               .kind = "prepare",
+                               .document = {{"pipeline", pipeline.id}}});
+    }
+    machine.tell_created(pipeline);
+    if (complete) machine.tell_finished(pipeline);
+    if (pipeline.upstream_job) machine.link(*pipeline.upstream_job, pipeline);
+    return pipeline;
+  });
+}
+
+void Creation::prepare(Id id) const {
+  const auto pipeline =
+      workshop_.database.read([&](store::Reader& reader) { return find_pipeline(reader, id); });
+  if (!pipeline) return;
+  workshop_.forge.repository(pipeline->project).keep(keeper(id), pipeline->sha);
+  workshop_.change([&](Machine& machine) { machine.begin(id); });
+}
+
+ci_config::Result Creation::lint(const forge::User& user, Id project_id, const std::string& content,
+                                 const std::string& ref) const {
+  auto project = workshop_.forge.project(project_id);
+  if (!project) throw Error("NotFound", "404 Project Not Found", 404);
+  Making making;
+  making.request.ref = ref.empty() ? project->default_branch : ref;
+  Draft draft{.making = making,
+              .user = user,
+              .project = *project,
+              .repository = workshop_.forge.repository(project_id),
+              .pipeline = {},
+              .result = {},
+              .configuration_path = ""};
+  draft.pipeline.project = project_id;
+  draft.pipeline.source = "push";
+  draft.pipeline.created = workshop_.clock.now();
+  draft.pipeline.ref = making.request.ref;
+  draft.pipeline.before_sha = forge::kNoCommit;
+  // A project without a commit has no files to include, and can be linted all the same.
+  if (draft.repository.resolve(making.request.ref)) find_commit(draft);
+  ci_config::Context context;
+  if (!project->ci_config_path.empty()) context.file = project->ci_config_path;
+  context.ref = draft.pipeline.ref;
+  context.tag = draft.pipeline.tag;
+  context.predefined = variables_.predefined(*project, draft.pipeline, user);
+  context.outer = variables_.outer(*project, draft.pipeline);
+  ForgeSource source(workshop_.forge, identity_of_user(user), *project, draft.pipeline.sha, "");
+  return ci_config::compile(content, context, source);
+}
+
+}  // namespace slipway::ci

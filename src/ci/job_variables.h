@@ -1,0 +1,46 @@
+#pragma once
+
+// The variables of a job, put together from all their sources. Thread-safe.
+
+#include <optional>
+#include <string>
+
+#include "ci/settings.h"
+#include "ci/store.h"
+#include "ci/workshop.h"
+
+namespace slipway::ci {
+
+class JobVariables {
+ public:
+  JobVariables(const Workshop& workshop, const Settings& settings)
+      : workshop_(workshop), settings_(settings) {}
+
+  // What rules, workflow and include may use, of a pipeline that is not there yet.
+  Variables predefined(const forge::Project& project, const Pipeline& pipeline,
+                       const forge::User& user) const;
+  // Instance, groups, project without an environment, then the pipeline's own.
+  Variables outer(const forge::Project& project, const Pipeline& pipeline) const;
+
+  // In rising precedence, expanded. A bridge has no job's id, token or address.
+  Variables of(const JobRow& row, const Pipeline& pipeline) const;
+  // What a bridge passes to its downstream pipeline.
+  Variables passed_on(const JobRow& bridge, const Pipeline& pipeline) const;
+
+  // The job's environment, its name and address expanded; nothing where it has none.
+  std::optional<Environment> environment_of(const Job& job, const Pipeline& pipeline) const;
+  // Jobs whose archives and dotenv variables the job gets; of other projects too.
+  std::vector<Job> sources_of(const Job& job, const Pipeline& pipeline) const;
+
+ private:
+  // In rising precedence, not expanded.
+  Variables raw(const JobRow& row, const Pipeline& pipeline) const;
+  Variables known_early(const JobRow& row, const Pipeline& pipeline,
+                        const forge::Project& project) const;
+  Variables dotenv_of(const Job& job, const Pipeline& pipeline) const;
+
+  const Workshop& workshop_;
+  const Settings& settings_;
+};
+
+}  // namespace slipway::ci

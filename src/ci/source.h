@@ -1,0 +1,44 @@
+#pragma once
+
+// A commit of a project as the source of CI configuration.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ci_config/ci_config.h"
+#include "forge/forge.h"
+
+namespace slipway::ci {
+
+// Reads with the rights of `identity`. One thread.
+class ForgeSource final : public ci_config::Source {
+ public:
+  // `before`: the commit before the push, or empty.
+  ForgeSource(const forge::Forge& forge, forge::Identity identity, forge::Project project,
+              std::string sha, std::string before);
+
+  // Files that are not in the repository: of a child pipeline, from artifacts.
+  void put(const std::string& path, std::string content);
+
+  std::optional<std::string> local(const std::string& path) override;
+  std::vector<std::string> paths() override;
+  std::unique_ptr<ci_config::Source> project(const std::string& path,
+                                             const std::string& ref) override;
+  std::optional<std::string> remote(const std::string& url) override;
+  std::optional<std::vector<std::string>> changed_paths(const std::string& compare_to) override;
+
+ private:
+  const forge::Forge& forge_;
+  const forge::Identity identity_;
+  const forge::Project project_;
+  const forge::Repository repository_;
+  const std::string sha_;
+  const std::string before_;
+  std::map<std::string, std::string> extra_;
+  std::optional<std::vector<std::string>> paths_;
+};
+
+}  // namespace slipway::ci
