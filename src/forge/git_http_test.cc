@@ -1,12 +1,18 @@
 // Git's own client against a real server.
 
 #include <chrono>
+#include <cstdio>
+#include <functional>
+#include <future>
 #include <thread>
+
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/ids.h"
 #include "forge/test_forge.h"
 #include "net/client.h"
+#include "net/test_client.h"
 
 namespace slipway::forge {
 namespace {
@@ -14,6 +20,32 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+// Whether a child of this test is git.
+bool git_runs() {
+  const std::string parent = " " + std::to_string(::getpid()) + " ";
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    if (!base::parse_integer(entry.path().filename().string())) continue;
+    std::ifstream file(entry.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);  // "<pid> (git) <state> <parent> …"
+    const std::size_t end = stat.find(") ");
+    if (end != std::string::npos && stat.find("(git") < end &&
+        stat.substr(end + 3).starts_with(parent)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 TEST_F(GitHttpTest, PushesAndClones) {
   const Project project = make_project("tumour");
@@ -315,10 +347,53 @@ TEST_F(GitHttpTest, TellsOfAPushWhoseHookNeverCame) {
   const auto pushed = git({"push", "origin", "main"});
 
   ASSERT_TRUE(pushed.ok()) << pushed.error;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (untold() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_TRUE(eventually([&] { return untold() == 0; }));
   ASSERT_EQ(pushes().size(), 1u);
   EXPECT_EQ(pushes()[0].ref, "refs/heads/main");
+}
+
+TEST_F(GitHttpTest, TakesPushesSideBySide) {
+  const Project project = make_project("p");
+  make_work(url("root/p"));
+  constexpr int kPushes = 8;
+  std::vector<std::future<base::CommandResult>> running;
+
+  for (int i = 0; i < kPushes; ++i) {
+    running.push_back(std::async(std::launch::async, [&, i] {
+      return git({"push", "origin", "main:topic-" + std::to_string(i)});
+    }));
+  }
+
+  for (auto& one : running) {
+    const auto pushed = one.get();
+    EXPECT_TRUE(pushed.ok()) << pushed.error;
+  }
+  EXPECT_EQ(pushes().size(), static_cast<std::size_t>(kPushes));
+  EXPECT_EQ(events().size(), static_cast<std::size_t>(kPushes));
+  EXPECT_EQ(forge_->repository(project.id).refs("refs/heads/").size(),
+            static_cast<std::size_t>(kPushes));
+}
+
+// A client that goes away while it is answered takes its git process with it.
+TEST_F(GitHttpTest, EndsGitWhenTheClientGoesAway) {
+  const Project project = make_project("p");
+  make_work(url("root/p"));
+  commit("large.bin", base::random_bytes(24u << 20));
+  must(git({"push", "origin", "main"}));
+  const std::string tip = forge_->repository(project.id).resolve("main").value();
+  const std::string line = "want " + tip + " no-progress\n";
+  char length[5];
+  std::snprintf(length, sizeof length, "%04zx", line.size() + 4);
+  const std::string body = length + line + "00000009done\n";
+  auto client = std::make_unique<net::TestClient>(server_->port(), 4096);
+  client->send(net::post("/root/p.git/git-upload-pack", body,
+                         "Authorization: Basic " + base::base64("a:" + token()) +
+                             "\r\nContent-Type: application/x-git-upload-pack-request\r\n"));
+  ASSERT_TRUE(eventually(git_runs));
+
+  client.reset();
+
+  EXPECT_TRUE(eventually([] { return !git_runs(); }));
 }
 
 TEST_F(GitHttpTest, RefusesAPushWhileNobodyListens) {
