@@ -15,6 +15,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -38,6 +40,14 @@ struct FunctionsOptions {
   std::size_t containers_each = 10;  // of one function; then TooManyRequestsException
   std::chrono::seconds idle{900};    // then a warm container is stopped
   std::size_t queued_events = 10'000;
+  std::size_t running_events = 8;  // asynchronous invocations at a time; each takes a thread
+  // Before an asynchronous invocation is tried again; after the last pause it is dropped.
+  std::vector<std::chrono::milliseconds> event_pauses{std::chrono::minutes(1),
+                                                      std::chrono::minutes(2)};
+  std::chrono::seconds init{60};  // from a container's start until it asks for work
+  // Callers of the API that wait for an answer at a time: each holds one of the server's workers,
+  // which functions need as well when they call the server.
+  std::size_t waiting_callers = 20;
 };
 
 enum class InvocationType { kRequestResponse, kEvent, kDryRun };
@@ -69,6 +79,11 @@ class Functions {
   // Whether its resource policy lets a service ("sns.amazonaws.com") call it for `source_arn`.
   bool permits(const std::string& account, const std::string& name, const std::string& service,
                const std::string& source_arn) const;
+
+  // GetFunction's Code.Location: a signed address of this server under /lambda-code/, without
+  // authentication, valid for ten minutes.
+  static bool takes(std::string_view path);
+  net::Response download(const net::RequestHead& head) const;
 
  private:
   friend void register_lambda_api(wire::Api& api, Functions& functions);
