@@ -178,7 +178,9 @@ TEST(Deliveries, GoOnToTheirEnd) {
     EXPECT_EQ(after->attempts, one.attempts + 1);
     EXPECT_EQ(after->error, one.outcome.error);
     EXPECT_EQ(after->finished.has_value(), one.state != DeliveryState::kWaiting);
-    if (one.state == DeliveryState::kWaiting) EXPECT_EQ(after->due, 5'000 + one.due);
+    if (one.state == DeliveryState::kWaiting) {
+      EXPECT_EQ(after->due, 5'000 + one.due);
+    }
   }
   EXPECT_FALSE(after_attempt({}, {Result::kGone, "", {}}, 3, milliseconds(1000), 5'000));
 }

@@ -12,11 +12,12 @@ Json attribute(const std::string& type, const std::string& value) {
 }
 
 // What a message brings in the table below.
-const Json kAttributes = {{"store", attribute("String", "example_corp")},
-                          {"event", attribute("String", "order_cancelled")},
-                          {"price", attribute("Number", "210.75")},
-                          {"interests", attribute("String.Array", R"(["rugby","football",3,null])")},
-                          {"picture", {{"DataType", "Binary"}, {"BinaryValue", "AAA="}}}};
+const Json kAttributes = {
+    {"store", attribute("String", "example_corp")},
+    {"event", attribute("String", "order_cancelled")},
+    {"price", attribute("Number", "210.75")},
+    {"interests", attribute("String.Array", R"(["rugby","football",3,null])")},
+    {"picture", {{"DataType", "Binary"}, {"BinaryValue", "AAA="}}}};
 
 struct AttributeCase {
   const char* policy;
@@ -76,8 +77,7 @@ INSTANTIATE_TEST_SUITE_P(
         // Lists match by any element.
         AttributeCase{R"({"interests":["football"]})", true},
         AttributeCase{R"({"interests":["tennis"]})", false},
-        AttributeCase{R"({"interests":[3]})", true},
-        AttributeCase{R"({"interests":[null]})", true},
+        AttributeCase{R"({"interests":[3]})", true}, AttributeCase{R"({"interests":[null]})", true},
         AttributeCase{R"({"interests":[{"anything-but":["rugby"]}]})", true},
         // Or.
         AttributeCase{R"({"$or":[{"store":["a"]},{"event":["order_cancelled"]}]})", true},
@@ -99,29 +99,29 @@ TEST_P(BodyPolicy, MatchesOrNot) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BodyPolicy,
-    testing::Values(
-        BodyCase{R"({"a":{"b":["x"]}})", R"({"a":{"b":"x"}})", true},
-        BodyCase{R"({"a":{"b":["x"]}})", R"({"a":{"b":"y"}})", false},
-        BodyCase{R"({"a":{"b":["x"]}})", R"({"a":"b"})", false},
-        BodyCase{R"({"a":["x"]})", R"({"a":["w","x"]})", true},
-        BodyCase{R"({"a":{"b":[2]}})", R"({"a":[{"b":1},{"b":2}]})", true},
-        BodyCase{R"({"ok":[true]})", R"({"ok":true})", true},
-        BodyCase{R"({"ok":[true]})", R"({"ok":"true"})", false},
-        BodyCase{R"({"ok":[null]})", R"({"ok":null})", true},
-        BodyCase{R"({"a":{"b":[{"exists":false}]}})", R"({"a":{"c":1}})", true},
-        BodyCase{R"({"a":{"b":[{"exists":true}]}})", R"({"a":{"b":0}})", true},
-        BodyCase{R"({"n":[{"numeric":["<",5]}]})", R"({"n":4.5})", true},
-        BodyCase{R"({"n":[{"numeric":["<",5]}]})", R"({"n":"4.5"})", false},
-        BodyCase{R"({})", "no json", false}, BodyCase{R"({"a":["x"]})", R"(["a"])", false}));
+    testing::Values(BodyCase{R"({"a":{"b":["x"]}})", R"({"a":{"b":"x"}})", true},
+                    BodyCase{R"({"a":{"b":["x"]}})", R"({"a":{"b":"y"}})", false},
+                    BodyCase{R"({"a":{"b":["x"]}})", R"({"a":"b"})", false},
+                    BodyCase{R"({"a":["x"]})", R"({"a":["w","x"]})", true},
+                    BodyCase{R"({"a":{"b":[2]}})", R"({"a":[{"b":1},{"b":2}]})", true},
+                    BodyCase{R"({"ok":[true]})", R"({"ok":true})", true},
+                    BodyCase{R"({"ok":[true]})", R"({"ok":"true"})", false},
+                    BodyCase{R"({"ok":[null]})", R"({"ok":null})", true},
+                    BodyCase{R"({"a":{"b":[{"exists":false}]}})", R"({"a":{"c":1}})", true},
+                    BodyCase{R"({"a":{"b":[{"exists":true}]}})", R"({"a":{"b":0}})", true},
+                    BodyCase{R"({"n":[{"numeric":["<",5]}]})", R"({"n":4.5})", true},
+                    BodyCase{R"({"n":[{"numeric":["<",5]}]})", R"({"n":"4.5"})", false},
+                    BodyCase{R"({})", "no json", false},
+                    BodyCase{R"({"a":["x"]})", R"(["a"])", false}));
 
 TEST(FilterPolicy, RefusesWhatIsNone) {
   for (const char* policy :
        {"", "[]", "{", R"({"a":"x"})", R"({"a":[]})", R"({"a":{}})", R"({"a":[["x"]]})",
-        R"({"a":[{"like":"x"}]})", R"({"a":[{"prefix":1}]})", R"({"a":[{"prefix":"x","suffix":"y"}]})",
-        R"({"a":[{"numeric":[">"]}]})", R"({"a":[{"numeric":["~",1]}]})",
-        R"({"a":[{"numeric":["<","1"]}]})", R"({"a":[{"exists":"true"}]})",
-        R"({"a":[{"anything-but":[]}]})", R"({"a":[{"anything-but":{"numeric":1}}]})",
-        R"({"$or":[]})", R"({"$or":["x"]})"}) {
+        R"({"a":[{"like":"x"}]})", R"({"a":[{"prefix":1}]})",
+        R"({"a":[{"prefix":"x","suffix":"y"}]})", R"({"a":[{"numeric":[">"]}]})",
+        R"({"a":[{"numeric":["~",1]}]})", R"({"a":[{"numeric":["<","1"]}]})",
+        R"({"a":[{"exists":"true"}]})", R"({"a":[{"anything-but":[]}]})",
+        R"({"a":[{"anything-but":{"numeric":1}}]})", R"({"$or":[]})", R"({"$or":["x"]})"}) {
     try {
       check_filter_policy(policy);
       ADD_FAILURE() << policy;

@@ -2,7 +2,7 @@
 
 #include "functions/functions.h"
 #include "notify/notify.h"
-#include "notify/state.h"
+#include "notify/room.h"
 
 namespace slipway::notify {
 namespace {

@@ -135,7 +135,7 @@ std::string escape_slack(std::string_view text) {
 }
 
 std::string to_text(const Page& page) {
-  std::string text = page.title + "\n";
+  std::string text = one_line(page.title) + "\n";
   std::vector<std::vector<std::string>> facts;
   for (const auto& [label, value] : page.facts)
     if (!value.empty()) facts.push_back({label + ":", value});

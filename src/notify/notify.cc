@@ -6,7 +6,7 @@
 #include "notify/events.h"
 #include "notify/links.h"
 #include "notify/records.h"
-#include "notify/state.h"
+#include "notify/room.h"
 #include "notify/templates.h"
 
 namespace slipway::notify {
@@ -30,8 +30,8 @@ DelivererOptions deliverer_options(const NotifyOptions& options) {
 
 }  // namespace
 
-Notify::State::State(store::Database& database_in, const base::Clock& clock_in, LambdaCaller lambda,
-                     NotifyOptions options_in)
+Room::Room(store::Database& database_in, const base::Clock& clock_in, LambdaCaller lambda,
+           NotifyOptions options_in)
     : database(migrated(database_in)),
       clock(clock_in),
       options(std::move(options_in)),
@@ -76,7 +76,15 @@ std::string Notify::publish(const std::string& account, const std::string& topic
 }
 
 std::vector<DeadLetter> Notify::dead_letters(const std::string& account, int limit) const {
-  return state_->database.read([&](store::Reader& reader) {
+  return state_->dead_letters(account, limit);
+}
+
+void Notify::redrive(const std::string& account, const std::string& id) {
+  state_->redrive(account, id);
+}
+
+std::vector<DeadLetter> Room::dead_letters(const std::string& account, int limit) const {
+  return database.read([&](store::Reader& reader) {
     std::vector<DeadLetter> letters;
     for (const Delivery& delivery : dead_deliveries(reader, account, limit)) {
       DeadLetter letter;
@@ -97,13 +105,13 @@ std::vector<DeadLetter> Notify::dead_letters(const std::string& account, int lim
   });
 }
 
-void Notify::redrive(const std::string& account, const std::string& id) {
-  state_->database.write([&](store::Transaction& transaction) {
+void Room::redrive(const std::string& account, const std::string& id) {
+  database.write([&](store::Transaction& transaction) {
     const auto delivery = find_delivery(transaction, id);
     if (!delivery || delivery->account != account || delivery->state != DeliveryState::kDead)
       throw Error("NotFound", "There is no dead letter " + id + ".", 404);
-    save(transaction, revived(*delivery, state_->clock.now()));
-    transaction.after_commit([this] { state_->deliverer.wake(); });
+    save(transaction, revived(*delivery, clock.now()));
+    transaction.after_commit([this] { deliverer.wake(); });
   });
 }
 

@@ -1,8 +1,8 @@
 // SNS' operations on the wire.
 
 #include "notify/notify.h"
+#include "notify/room.h"
 #include "notify/service.h"
-#include "notify/state.h"
 
 namespace slipway::notify {
 namespace {

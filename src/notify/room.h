@@ -2,7 +2,9 @@
 
 // What a Notify consists of, in the order in which it is built.
 
-#include "iam/iam.h"
+#include <string>
+#include <vector>
+
 #include "notify/channels.h"
 #include "notify/deliverer.h"
 #include "notify/notify.h"
@@ -11,9 +13,13 @@
 
 namespace slipway::notify {
 
-struct Notify::State {
-  State(store::Database& database_in, const base::Clock& clock_in, LambdaCaller lambda,
-        NotifyOptions options_in);
+// Makes its tables. Thread-safe.
+struct Room {
+  Room(store::Database& database_in, const base::Clock& clock_in, LambdaCaller lambda,
+       NotifyOptions options_in);
+
+  std::vector<DeadLetter> dead_letters(const std::string& account, int limit) const;
+  void redrive(const std::string& account, const std::string& id);
 
   store::Database& database;
   const base::Clock& clock;
@@ -22,6 +28,10 @@ struct Notify::State {
   Service service;
   Channels channels;
   Deliverer deliverer;
+};
+
+struct Notify::State : Room {
+  using Room::Room;
 };
 
 }  // namespace slipway::notify
