@@ -242,18 +242,23 @@ TEST(ParseLog, TakesWholeLines) {
   EXPECT_EQ(parse_log("", true).consumed, 0u);
 }
 
-TEST_F(FilesTest, LogTailMovesOnlyWhenTold) {
+TEST_F(FilesTest, LogTailGivesEachByteOnce) {
   const fs::path path = directory_ / "log";
   LogTail tail(path, 0);
   EXPECT_EQ(tail.read(false).consumed, 0u);
   std::ofstream file(path);
   file << "1700000000000 O a\n" << std::flush;
   EXPECT_EQ(tail.read(false).text, "a\n");
-  EXPECT_EQ(tail.read(false).text, "a\n");
-  tail.advance(tail.read(false));
-  EXPECT_EQ(tail.read(false).text, "");
+  EXPECT_EQ(tail.read(false).consumed, 0u);
   file << "1700000000000 O b\n1700" << std::flush;
   EXPECT_EQ(tail.read(false).text, "b\n");
+  file << "000000000 O cd\n" << std::flush;
+  EXPECT_EQ(tail.read(false).text, "cd\n");
+  const std::string all = "a\nb\ncd\n";
+  for (std::size_t skip = 0; skip <= all.size() + 1; ++skip) {
+    LogTail again(path, skip);
+    EXPECT_EQ(again.read(true).text, all.substr(std::min(skip, all.size()))) << skip;
+  }
 }
 
 TEST_F(FilesTest, LogWatchWakesOnGrowthAndOnRing) {
@@ -269,16 +274,6 @@ TEST_F(FilesTest, LogWatchWakesOnGrowthAndOnRing) {
   wake.ring();
   watch.rest(std::chrono::seconds(20));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
-}
-
-TEST(ResumePosition, KnowsWhetherTheLastPieceWasStored) {
-  JobRow row;
-  row.log_position = 100;
-  row.log_next = 150;
-  row.trace_at = 1000;
-  EXPECT_EQ(resume_position(row, 1000), 100u);
-  EXPECT_EQ(resume_position(row, 1050), 150u);
-  EXPECT_EQ(resume_position(JobRow{}, 0), 0u);
 }
 
 TEST(JobStore, KeepsRowsAndTheRunner) {

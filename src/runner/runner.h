@@ -3,6 +3,7 @@
 // Runners: the coordinator's API for stock gitlab-runner processes, and the executor in
 // this process, which is a client of the same queue.
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -26,17 +27,42 @@ namespace slipway::runner {
 // /jobs/:id/trace, /jobs/:id/artifacts. Other paths under /api/v4 are gitlab's. Thread-safe.
 class Coordinator final : public net::Handler {
  public:
-  Coordinator(ci::Ci& ci, forge::Forge& forge, std::function<std::string()> url);
+  // `scratch`: a directory on the data's file system, for uploads on their way; the system's own
+  // temporary one where empty.
+  Coordinator(ci::Ci& ci, forge::Forge& forge, std::function<std::string()> url,
+              std::filesystem::path scratch = {});
   ~Coordinator() override;
   // Whether a request is a runner's: by path, and for paths that both have, by method and token.
   static bool takes(const net::RequestHead& head);
   std::optional<net::Response> admit(const net::RequestHead& head) override;
   net::Response handle(net::Request request) override;
+  // Lets runners that wait for a job go, within two seconds; from then on none waits. Call it
+  // before the server's stop().
+  void stop();
 
  private:
+  struct Call;
+  net::Response answer(const Call& call);
+  net::Response register_runner(const Call& call);
+  net::Response verify_runner(const Call& call);
+  net::Response remove_runner(const Call& call);
+  net::Response renew_token(const Call& call);
+  net::Response request_job(const Call& call);
+  net::Response append_trace(const Call& call);
+  net::Response update_job(const Call& call);
+  net::Response store_artifact(const Call& call);
+  net::Response send_artifact(const Call& call);
+  ci::Runner runner_of(const Call& call);
+  // The running job whose token came with the call.
+  ci::Job job_of(const Call& call);
+  std::optional<ci::Assignment> wait_for_job(ci::Id runner, const Json& info);
+
   ci::Ci& ci_;
   forge::Forge& forge_;
   const std::function<std::string()> url_;
+  const std::filesystem::path scratch_;
+  std::atomic<int> waiting_{0};
+  std::atomic<bool> stopping_{false};
 };
 
 struct ExecutorOptions {

@@ -21,16 +21,11 @@ Enum value_of(const std::array<std::string_view, kCount>& names, const std::stri
 
 std::string_view text(Phase phase) { return kPhases[static_cast<std::size_t>(phase)]; }
 
-std::uint64_t resume_position(const JobRow& row, std::uint64_t trace_size) {
-  return trace_size > row.trace_at ? row.log_next : row.log_position;
-}
-
 JobStore::JobStore(store::Database& database) : database_(database) {
   database_.migrate({
       "create table if not exists runner_jobs (job bigint primary key, project bigint not null,"
-      " slot bigint not null, phase text not null, log_position bigint not null,"
-      " log_next bigint not null, trace_at bigint not null, ending text not null,"
-      " exit_code bigint not null, message text not null)",
+      " slot bigint not null, phase text not null, trace_at bigint not null,"
+      " ending text not null, exit_code bigint not null, message text not null)",
       "create table if not exists runner_identity (name text primary key, runner bigint not null)",
   });
 }
@@ -57,7 +52,7 @@ std::vector<JobRow> JobStore::jobs() const {
   return database_.read([](store::Reader& reader) {
     std::vector<JobRow> rows;
     reader.query(
-        "select job, project, slot, phase, log_position, log_next, trace_at, ending, exit_code,"
+        "select job, project, slot, phase, trace_at, ending, exit_code,"
         " message from runner_jobs order by job",
         {}, [&](const store::Row& row) {
           JobRow job;
@@ -65,11 +60,9 @@ std::vector<JobRow> JobStore::jobs() const {
           job.project = row.integer(1);
           job.slot = static_cast<int>(row.integer(2));
           job.phase = value_of<Phase>(kPhases, row.text(3));
-          job.log_position = static_cast<std::uint64_t>(row.integer(4));
-          job.log_next = static_cast<std::uint64_t>(row.integer(5));
-          job.trace_at = static_cast<std::uint64_t>(row.integer(6));
-          job.outcome = {value_of<Ending>(kEndings, row.text(7)), static_cast<int>(row.integer(8)),
-                         row.text(9)};
+          job.trace_at = static_cast<std::uint64_t>(row.integer(4));
+          job.outcome = {value_of<Ending>(kEndings, row.text(5)), static_cast<int>(row.integer(6)),
+                         row.text(7)};
           rows.push_back(std::move(job));
         });
     return rows;
@@ -79,14 +72,12 @@ std::vector<JobRow> JobStore::jobs() const {
 void JobStore::put(const JobRow& row) {
   database_.write([&](store::Transaction& transaction) {
     transaction.execute(
-        "insert into runner_jobs (job, project, slot, phase, log_position, log_next, trace_at,"
-        " ending, exit_code, message) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "insert into runner_jobs (job, project, slot, phase, trace_at, ending, exit_code, message)"
+        " values (?, ?, ?, ?, ?, ?, ?, ?)"
         " on conflict (job) do update set phase = excluded.phase,"
-        " log_position = excluded.log_position, log_next = excluded.log_next,"
         " trace_at = excluded.trace_at, ending = excluded.ending, exit_code = excluded.exit_code,"
         " message = excluded.message",
         {row.job, row.project, std::int64_t{row.slot}, std::string(text(row.phase)),
-         static_cast<std::int64_t>(row.log_position), static_cast<std::int64_t>(row.log_next),
          static_cast<std::int64_t>(row.trace_at),
          std::string(kEndings[static_cast<std::size_t>(row.outcome.ending)]),
          std::int64_t{row.outcome.exit_code}, row.outcome.message});

@@ -26,16 +26,9 @@ struct JobRow {
   Id project = 0;
   int slot = 0;  // of the project's build directories
   Phase phase = Phase::kTaken;
-  // The last piece of the container's log that was appended, or was about to be: bytes
-  // log_position to log_next, when the trace had trace_at bytes.
-  std::uint64_t log_position = 0;
-  std::uint64_t log_next = 0;
-  std::uint64_t trace_at = 0;
+  std::uint64_t trace_at = 0;  // bytes of the trace before the container's first
   Outcome outcome;
 };
-
-// Where the container's log is to be read on, given the trace's size now.
-std::uint64_t resume_position(const JobRow& row, std::uint64_t trace_size);
 
 // Thread-safe.
 class JobStore {

@@ -1,6 +1,7 @@
 #include "runner/trace.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -24,6 +25,12 @@ void drain(int descriptor) {
 }
 
 }  // namespace
+
+Trace::Trace(ci::Queue& queue, ci::Id job)
+    : queue_(queue),
+      job_(job),
+      // No trace is so long: nothing is stored, and the answer has the size.
+      size_(queue.append_trace(job, std::numeric_limits<std::int64_t>::max(), "").size) {}
 
 void Trace::write(std::string_view text) {
   pending_ += text;
@@ -78,7 +85,12 @@ LogPiece LogTail::read(bool at_end) {
       ::pread(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(position_));
   if (count < 0) base::throw_errno("reading a job's output");
   bytes.resize(static_cast<std::size_t>(count));
-  return parse_log(bytes, at_end && bytes.size() < kPiece);
+  LogPiece piece = parse_log(bytes, at_end && bytes.size() < kPiece);
+  position_ += piece.consumed;
+  const std::uint64_t known = std::min<std::uint64_t>(skip_, piece.text.size());
+  piece.text.erase(0, known);
+  skip_ -= known;
+  return piece;
 }
 
 Wake::Wake() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {

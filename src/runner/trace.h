@@ -16,7 +16,8 @@ namespace slipway::runner {
 // Appends to a job's trace. Belongs to one thread.
 class Trace {
  public:
-  Trace(ci::Queue& queue, ci::Id job, std::uint64_t size) : queue_(queue), job_(job), size_(size) {}
+  // Goes on at the trace's size, which it asks for.
+  Trace(ci::Queue& queue, ci::Id job);
   // Kept until flush(), or until it is much.
   void write(std::string_view text);
   void flush();
@@ -42,17 +43,16 @@ LogPiece parse_log(std::string_view bytes, bool at_end);
 // Reads a log as it grows. Belongs to one thread.
 class LogTail {
  public:
-  LogTail(std::filesystem::path path, std::uint64_t position)
-      : path_(std::move(path)), position_(position) {}
-  // The next piece, at most 1 MiB of the log; empty where there is nothing new. The
-  // position moves on only by advance().
+  // `skip`: bytes of text from the log's begin that are known already. A trace has a log's text
+  // byte for byte, so its size says how far it was read.
+  LogTail(std::filesystem::path path, std::uint64_t skip) : path_(std::move(path)), skip_(skip) {}
+  // The next piece, at most 1 MiB of the log; consumed 0 where there is nothing new.
   LogPiece read(bool at_end);
-  void advance(const LogPiece& piece) { position_ += piece.consumed; }
-  std::uint64_t position() const { return position_; }
 
  private:
   const std::filesystem::path path_;
-  std::uint64_t position_;
+  std::uint64_t position_ = 0;
+  std::uint64_t skip_;
   base::FileDescriptor file_;
 };
 
