@@ -19,6 +19,11 @@ namespace slipway::gitlab {
 
 struct GitlabOptions {
   std::function<std::string()> url;  // "http://127.0.0.1:4700", for links
+  // For archives of repositories on their way out; null: a directory of the system's temporary one.
+  store::Spool* spool = nullptr;
+  // Whether webhooks may call this server itself. Off, as whoever may make one is not thereby
+  // somebody whom this machine's own services should trust.
+  bool hooks_may_call_own_server = false;
 };
 
 // /api/v4/… and /<group>/<project>/-/pipelines/<id>, /-/jobs/<id>. Thread-safe.
