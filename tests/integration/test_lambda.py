@@ -309,3 +309,18 @@ def test_carries_on_after_a_crash_of_the_server(own_server):
     left = [path.name for path in (own_server.data / "containers").iterdir()
             if path.name.startswith("function-")]
     assert len(left) == 1, "only the new container"
+
+
+def test_carries_payloads_up_to_their_limit(aws):
+    create(aws, "large", "def handler(event, context):\n"
+                         "    return event if isinstance(event, str) else 'a' * event['size']\n",
+           MemorySize=512)
+    text = "x" * (6 * 1024 * 1024 - 10)
+
+    assert invoke(aws, "large", text)[0] == text
+    refused, answer = invoke(aws, "large", {"size": 7_000_000})
+    assert answer["FunctionError"] == "Unhandled"
+    assert refused["errorType"] == "Function.ResponseSizeTooLarge"
+    with pytest.raises(ClientError) as error:
+        invoke(aws, "large", "x" * (6 * 1024 * 1024))
+    assert error.value.response["Error"]["Code"] == "RequestTooLargeException"
