@@ -24,6 +24,7 @@ void Forge::start() {
   {
     const std::lock_guard lock(state_->mutex);
     if (state_->pool) return;
+    state_->stopping = false;
     state_->write_hooks();
     // A post-receive hook waits here for what follows its push, so there are some of them.
     state_->pool = std::make_shared<base::ThreadPool>(
@@ -34,7 +35,9 @@ void Forge::start() {
     // Listens before it looks: a git that has outlived an earlier server is seen or heard.
     state_->socket_server->start();
   }
-  state_->ledger.recover([this](Id project) { return state_->repository_of(project); });
+  if (state_->ledger.recover([this](Id project) { return state_->repository_of(project); })) {
+    state_->watcher = std::thread([this] { state_->watch_open_pushes(); });
+  }
   state_->later([this] { state_->tidy_repositories(); });
 }
 
@@ -45,7 +48,10 @@ void Forge::stop() {
     const std::lock_guard lock(state_->mutex);
     pool = std::move(state_->pool);
     socket = std::move(state_->socket_server);
+    state_->stopping = true;
   }
+  state_->stopped.notify_all();
+  if (state_->watcher.joinable()) state_->watcher.join();
   if (socket) socket->stop();
   if (pool) pool->stop();
 }

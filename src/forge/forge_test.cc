@@ -1,5 +1,8 @@
 #include "forge/forge.h"
 
+#include <chrono>
+#include <thread>
+
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -415,6 +418,32 @@ TEST_F(LedgerTest, WaitsForAGitThatMayStillLive) {
 
   EXPECT_EQ(untold(), 0);
   EXPECT_THAT(told_, IsEmpty());
+}
+
+TEST_F(LedgerTest, SeesAGitThatOutlivedItsServerMoveTheRef) {
+  PushLedger(*database_, clock_, {}).announce(moves_);
+  pushes_.clear();
+  forge_->start();
+  EXPECT_THAT(pushes(), IsEmpty());
+
+  ASSERT_TRUE(move_ref(repository_, "refs/heads/x", kNoCommit, commit_));
+
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (untold() > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  ASSERT_EQ(pushes().size(), 1u);
+  EXPECT_EQ(pushes()[0].id, push_id("s", "refs/heads/x"));
+}
+
+TEST_F(LedgerTest, LooksAgainAtNothingThatIsNew) {
+  PushLedger ledger(*database_, clock_, {.process_life = 1'000'000});
+  const auto repository_of = [&](Id) { return repository_; };
+  EXPECT_FALSE(ledger.recover(repository_of));
+  ledger.announce(moves_);
+  ASSERT_TRUE(move_ref(repository_, "refs/heads/x", kNoCommit, commit_));
+
+  EXPECT_FALSE(ledger.look_again(repository_of));  // its hook will tell
+
+  EXPECT_EQ(untold(), 1);
 }
 
 TEST_F(LedgerTest, TellsOnceWhoeverComesFirst) {

@@ -11,6 +11,9 @@ namespace slipway::forge {
 // One git process that serves a client.
 inline constexpr std::chrono::seconds kGitTime{3600};
 inline constexpr int kMostGitProcesses = 64;
+// Between looks at what an earlier process's git may still do: doubling from one to the other.
+inline constexpr std::chrono::milliseconds kFirstLook{200};
+inline constexpr std::chrono::milliseconds kLastLook{60'000};
 // Changes of one commit through the API.
 inline constexpr std::size_t kMostChanges = 10'000;
 inline constexpr std::size_t kDeepestGroup = 20;

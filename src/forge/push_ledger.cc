@@ -198,28 +198,55 @@ void PushLedger::settle(const std::string& session, const std::filesystem::path&
   }
 }
 
-void PushLedger::recover(const std::function<std::filesystem::path(Id project)>& repository_of) {
-  for (Entry& entry : entries("", "")) {
-    const std::filesystem::path repository = repository_of(entry.push.project);
-    std::error_code unreadable;
-    if (!std::filesystem::is_directory(repository, unreadable)) {
-      forget(entry.push.id);
-      continue;
-    }
-    if (entry.state == kMoved) {
-      if (entry.attempts < options_.most_attempts) {
-        tell(entry);
-      } else {
-        log(Level::kError, "a push is given up", {{"push", entry.push.id}});
-        forget(entry.push.id);
-      }
-    } else if (has_happened(entry, repository)) {
-      if (claim(entry)) tell(entry);
-    } else if (entry.push.at + options_.process_life < clock_.now()) {
-      forget(entry.push.id);
-    }
-    // Else a git process that has outlived the server may still move it, and will say so.
+// False where the entry stays open.
+bool PushLedger::decide(Entry& entry, const RepositoryOf& repository_of) {
+  const std::filesystem::path repository = repository_of(entry.push.project);
+  std::error_code unreadable;
+  if (!std::filesystem::is_directory(repository, unreadable)) {
+    forget(entry.push.id);
+    return true;
   }
+  if (has_happened(entry, repository)) {
+    if (claim(entry)) tell(entry);
+    return true;
+  }
+  if (entry.push.at + options_.process_life >= clock_.now()) return false;
+  forget(entry.push.id);
+  return true;
+}
+
+bool PushLedger::recover(const RepositoryOf& repository_of) {
+  std::set<std::string> open;
+  for (Entry& entry : entries("", "")) {
+    if (entry.state != kMoved) {
+      if (!decide(entry, repository_of)) open.insert(entry.push.id);
+    } else if (entry.attempts < options_.most_attempts) {
+      tell(entry);
+    } else {
+      log(Level::kError, "a push is given up", {{"push", entry.push.id}});
+      forget(entry.push.id);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  open_ = std::move(open);
+  return !open_.empty();
+}
+
+bool PushLedger::look_again(const RepositoryOf& repository_of) {
+  std::set<std::string> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = open_;
+  }
+  std::set<std::string> open;
+  for (const std::string& id : before) {
+    for (Entry& entry : entries("where id = ?", id)) {
+      if (entry.state != kMoved && !decide(entry, repository_of)) open.insert(id);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  open_ = std::move(open);
+  return !open_.empty();
 }
 
 }  // namespace slipway::forge

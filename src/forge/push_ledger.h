@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,14 +61,19 @@ class PushLedger {
   // After the session's git process has ended, or where it never began: what is still announced
   // either moved, and is told, or is forgotten. `repository` is the project's.
   void settle(const std::string& session, const std::filesystem::path& repository);
-  // At start: everything that an earlier process left.
-  void recover(const std::function<std::filesystem::path(Id project)>& repository_of);
+  using RepositoryOf = std::function<std::filesystem::path(Id project)>;
+  // At start: everything that an earlier process left. A git that has outlived it may still be
+  // about to move what is announced; true where there is such a thing: look again in a moment.
+  bool recover(const RepositoryOf& repository_of);
+  // At what recover() left open, and at nothing that came after.
+  bool look_again(const RepositoryOf& repository_of);
 
  private:
   struct Entry;
   std::vector<Entry> entries(const std::string& condition, const std::string& value) const;
   bool claim(Entry& entry);
   static bool has_happened(const Entry& entry, const std::filesystem::path& repository);
+  bool decide(Entry& entry, const RepositoryOf& repository_of);
   void forget(const std::string& id);
   std::vector<std::string> tell(const Entry& entry);
 
@@ -77,6 +83,7 @@ class PushLedger {
   mutable std::mutex mutex_;
   Handler handler_;                           // guarded by mutex_
   std::function<void(const Push&)> prepare_;  // guarded by mutex_
+  std::set<std::string> open_;                // ids; guarded by mutex_
 };
 
 // The same whenever the same ref of the same session is told.

@@ -1,6 +1,7 @@
 #include "forge/state.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include <sys/stat.h>
@@ -246,6 +247,25 @@ void ForgeState::adopt_default_branch(const Push& push) {
     remove_protected_ref(transaction, push.project, found->default_branch, false);
     store_protected_ref(transaction, push.project, {.name = *branch});
   });
+}
+
+void ForgeState::watch_open_pushes() {
+  // Soon at first: what such a git still has to do takes it milliseconds.
+  std::chrono::milliseconds pause = kFirstLook;
+  std::unique_lock lock(mutex);
+  while (!stopped.wait_for(lock, pause, [this] { return stopping; })) {
+    lock.unlock();
+    bool open = true;
+    try {
+      open = ledger.look_again([this](Id project) { return repository_of(project); });
+    } catch (const std::exception& error) {
+      log(Level::kError, "the pushes of an earlier process could not be looked at",
+          {{"error", std::string_view(error.what())}});
+    }
+    lock.lock();
+    if (!open) return;
+    pause = std::min(pause * 2, kLastLook);
+  }
 }
 
 void ForgeState::later(std::function<void()> work) {

@@ -3,12 +3,14 @@
 // What the parts of the forge share; for this room's own sources.
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -52,6 +54,8 @@ struct ForgeState {
   // The first branch that is pushed into an empty project becomes its default.
   void adopt_default_branch(const Push& push);
   void set_default_branch(const Project& project, const std::string& branch);
+  // Until what an earlier process left open has been decided, or stop() comes.
+  void watch_open_pushes();
   // Runs on the pool where it has a place, here otherwise.
   void later(std::function<void()> work);
 
@@ -66,6 +70,9 @@ struct ForgeState {
   JobTokenFinder find_job;                    // guarded by mutex
   std::shared_ptr<base::ThreadPool> pool;     // guarded by mutex; null unless started
   std::unique_ptr<HookSocket> socket_server;  // guarded by mutex
+  bool stopping = false;                      // guarded by mutex
+  std::condition_variable stopped;
+  std::thread watcher;  // start() and stop() only
 };
 
 struct Forge::State final : ForgeState {
