@@ -1,67 +1,103 @@
 #!/usr/bin/env bash
-# Ships examples/models/tumour twice over one endpoint: the second commit improves the model and
-# replaces the running version under requests that never stop. Called by ./dev demo.
+# From git push to production: two models from one repository, approvals, an update under requests
+# that never stop, a push that fails and a version that is rejected. Called by ./dev demo.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly slipway="${SLIPWAY:?path of the slipway binary}"
 readonly work="$PWD/.demo"
 readonly data="$work/data"
-readonly model="$work/tumour"
+readonly models="$work/models"
 readonly port="${SLIPWAY_DEMO_PORT:-4700}"
+readonly python="$PWD/.venv/bin/python"
 
 say() { printf '\n== %s\n' "$*"; }
+sw() { "$slipway" --data "$data" "$@"; }
+git_in_models() { git -C "$models" -c user.name=demo -c user.email=demo@localhost "$@"; }
 
 if [ "${1:-}" = stop ]; then
   [ -d "$data" ] || { echo "nothing to stop"; exit 0; }
-  eval "$("$slipway" --data "$data" env)"
-  .venv/bin/aws sagemaker delete-endpoint --endpoint-name tumour 2>/dev/null || true
-  .venv/bin/python examples/demo/wait_until_deleted.py tumour
-  "$slipway" --data "$data" down
+  eval "$(sw env)"
+  for model in tumour diabetes; do
+    .venv/bin/aws sagemaker delete-endpoint --endpoint-name "$model" 2>/dev/null || true
+    "$python" examples/demo/wait_until_deleted.py "$model"
+  done
+  sw down
   exit 0
 fi
 
-git_in_model() { git -C "$model" -c user.name=demo -c user.email=demo@localhost "$@"; }
-
-if "$slipway" --data "$data" env >/dev/null 2>&1 && curl -fs "http://127.0.0.1:$port/healthz" >/dev/null 2>&1; then
-  say "the server of an earlier demo still runs; using it"
-else
-  say "starting Slipway on 127.0.0.1:$port"
-  "$slipway" --data "$data" up --detach --port "$port"
+if curl -fs "http://127.0.0.1:$port/healthz" >/dev/null 2>&1; then
+  echo "something answers on port $port already: ./dev demo stop, or set SLIPWAY_DEMO_PORT" >&2
+  exit 1
 fi
+rm -rf "$work"
+mkdir -p "$work"
 
-say "a model repository from examples/models/tumour"
-rm -rf "$model"
-cp -r examples/models/tumour "$model"
-git_in_model init -q -b main
-git_in_model add -A
-git_in_model commit -q -m "feat: a shallow tree as a first version"
+say "starting Slipway on 127.0.0.1:$port, and a receiver that stands in for Slack"
+sw up --detach --port "$port"
+eval "$(sw env)"
+"$python" examples/demo/receiver.py "$work/receiver.port" "$work/slack.txt" &
+readonly receiver=$!
+trap 'kill "$receiver" 2>/dev/null || true' EXIT
+until [ -s "$work/receiver.port" ]; do kill -0 "$receiver"; sleep 0.1; done
+.venv/bin/aws sns subscribe --protocol http \
+  --topic-arn "arn:aws:sns:$AWS_REGION:$(.venv/bin/aws sts get-caller-identity --query Account --output text):slipway-notices" \
+  --notification-endpoint "http://127.0.0.1:$(cat "$work/receiver.port")/" --attributes SlackFormat=true >/dev/null
 
-say "first ship: no endpoint yet"
-"$slipway" --data "$data" ship "$model" --approve
+say "slipway init: a repository with two models and, once, the MLOps repository"
+sw init health/models --directory "$models"
 
-say "second commit: a better model; ships over the running endpoint while requests go on"
-git_in_model apply "$PWD/examples/demo/better-model.patch"
-git_in_model commit -q -a -m "feat: scale the features and use a logistic regression"
-eval "$("$slipway" --data "$data" env)"
+say "git push: lint, test, package, train, evaluate and register both models"
+git_in_models push slipway main
+sw watch
+
+say "a person approves; the deployments start by themselves"
+sw approve tumour 1.0.0 --comment "a first version"
+sw approve diabetes 1.0.0 --comment "a first version"
+sw watch
+
+say "second push: a better tumour model; approved, it replaces the first under requests that never stop"
+git_in_models apply --directory=tumour "$PWD/examples/demo/better-model.patch"
+git_in_models commit -q -a -m "feat: scale the features and use a logistic regression"
+git_in_models push slipway main
+sw watch
 requests="$work/requests.json"
-.venv/bin/python examples/demo/keep_asking.py tumour "$model/tests/smoke.csv" "$requests" &
+"$python" examples/demo/keep_asking.py tumour "$models/tumour/tests/smoke.csv" "$requests" &
 asker=$!
-trap 'kill "$asker" 2>/dev/null || true' EXIT
-"$slipway" --data "$data" ship "$model" --approve-if-better
+trap 'kill "$asker" "$receiver" 2>/dev/null || true' EXIT
+sw approve tumour 1.1.0 --comment "f1 is better"
+sw watch
 touch "$requests.stop"
 wait "$asker"
-trap - EXIT
 
-say "the endpoint is up; call it with stock tools"
+say "a push that fails: the tests say no, nothing goes on"
+sed -i 's/COLUMNS = 10/COLUMNS = 11/' "$models/diabetes/dataset.py"
+git_in_models commit -q -a -m "fix: count the columns"
+git_in_models push slipway main
+if sw watch; then echo "this push should have failed" >&2; exit 1; fi
+
+say "a version that is worse: trained and evaluated, then rejected by a person"
+sed -i 's/COLUMNS = 11/COLUMNS = 10/' "$models/diabetes/dataset.py"
+sed -i 's/alpha: 1.0/alpha: 100.0/' "$models/diabetes/slipway.yaml"
+git_in_models commit -q -a -m "feat: regularise more"
+git_in_models push slipway main
+sw watch
+sw reject diabetes 1.1.0 --comment "its error is larger than the live version's"
+
+say "what Slack was told"
+cat "$work/slack.txt"
+
+say "both endpoints are up; call them with stock tools"
 cat <<TEXT
   eval "\$($slipway --data $data env)"
   $PWD/.venv/bin/aws sagemaker-runtime invoke-endpoint --endpoint-name tumour \\
-      --content-type text/csv --body fileb://$model/tests/smoke.csv /dev/stdout
-  $slipway --data $data logs tumour -f
+      --content-type text/csv --body fileb://$models/tumour/tests/smoke.csv /dev/stdout
+  $slipway --data $data watch --once
   ./dev demo stop
 TEXT
-.venv/bin/aws sagemaker-runtime invoke-endpoint --endpoint-name tumour --content-type text/csv \
-  --body "fileb://$model/tests/smoke.csv" "$work/answer.csv" >/dev/null
-echo "answer (probability of malignant, one line a row):"
-cat "$work/answer.csv"
+for model in tumour diabetes; do
+  .venv/bin/aws sagemaker-runtime invoke-endpoint --endpoint-name "$model" --content-type text/csv \
+    --body "fileb://$models/$model/tests/smoke.csv" "$work/answer.csv" >/dev/null
+  echo "$model answers:"
+  cat "$work/answer.csv"
+done

@@ -7,21 +7,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "airflow/airflow.h"
+#include "app/deploy_on_approval.h"
+#include "app/job_environment.h"
 #include "app/router.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
+#include "ci/ci.h"
 #include "containers/containers.h"
 #include "containers/log_pump.h"
 #include "endpoints/endpoints.h"
+#include "forge/forge.h"
+#include "functions/functions.h"
+#include "gitlab/gitlab.h"
 #include "iam/iam.h"
 #include "images/images.h"
 #include "jobs/jobs.h"
 #include "models/models.h"
 #include "net/server.h"
+#include "notify/notify.h"
 #include "objects/objects.h"
 #include "observe/logs.h"
+#include "pipelines/pipelines.h"
+#include "runner/runner.h"
 #include "store/database.h"
 #include "store/files.h"
 #include "store/outbox.h"
@@ -78,17 +88,32 @@ class Slipway final : public App {
         log_pump_(*engine_, logs_),
         jobs_(*database_, clock_, objects_, images_, *engine_, log_pump_, logs_, iam_,
               jobs_options()),
-        models_(*database_, clock_, images_, options_.region),
+        models_(*database_, clock_, images_, objects_, options_.region),
         endpoints_(
             *database_, clock_, objects_, images_, *engine_, log_pump_, logs_, iam_,
             [this](const std::string& account, const std::string& model) {
               return models_.containers_of(account, model);
             },
             endpoints_options()),
-        router_(api_, registry_),
+        functions_(*database_, clock_, spool_, objects_, images_, *engine_, log_pump_, logs_, iam_,
+                   functions_options()),
+        pipelines_(*database_, clock_, events_, objects_, jobs_, models_, endpoints_, functions_,
+                   pipelines_options()),
+        airflow_(*database_, clock_, iam_, pipelines_, airflow_options()),
+        notify_(*database_, clock_, events_, iam_, functions_, notify_options()),
+        forge_(*database_, clock_, iam_, {data_, options_.self}),
+        git_(forge_),
+        job_environment_(iam_, clock_, [this] { return endpoint_; }),
+        ci_(*database_, clock_, forge_, spool_, ci_options()),
+        coordinator_(
+            ci_, forge_, [this] { return endpoint_; }, data_ / "spool"),
+        executor_(ci_, forge_, images_, *engine_, *database_, clock_, executor_options()),
+        gitlab_(forge_, ci_, *database_, clock_, events_, {[this] { return endpoint_; }}),
+        router_({api_, registry_, coordinator_, gitlab_, git_, airflow_, notify_, functions_}),
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
-    events_.start();
+    deploy_on_approval(events_, pipelines_);
+    forge_.on_push([this](const forge::Push& push) { return ci_.pushed(push); });
     jobs_.start();
     endpoints_.start();
     net::ServerOptions server_options;
@@ -101,6 +126,7 @@ class Slipway final : public App {
     // Repositories are named by the address, which is known only now.
     images::register_ecr_api(api_, images_, iam_, host);
     write_server_file();
+    start_rooms();
     router_.open();
     upkeep_ = std::thread([this] { keep_up(); });
     log(Level::kInfo, "serving",
@@ -119,8 +145,16 @@ class Slipway final : public App {
     }
     changed_.notify_all();
     if (upkeep_.joinable()) upkeep_.join();
+    coordinator_.stop();
     if (server_) server_->stop(kStopGrace);
     workers_.stop();
+    gitlab_.stop();
+    executor_.stop();
+    ci_.stop();
+    forge_.stop();
+    notify_.stop();
+    pipelines_.stop();
+    functions_.stop();
     endpoints_.stop();
     jobs_.stop();
     events_.stop();
@@ -145,6 +179,64 @@ class Slipway final : public App {
     return options;
   }
 
+  functions::FunctionsOptions functions_options() {
+    functions::FunctionsOptions options;
+    options.directory = data_ / "functions";
+    options.region = options_.region;
+    options.url = [this] { return endpoint_; };
+    return options;
+  }
+
+  pipelines::PipelinesOptions pipelines_options() const {
+    pipelines::PipelinesOptions options;
+    options.region = options_.region;
+    return options;
+  }
+
+  airflow::AirflowOptions airflow_options() {
+    airflow::AirflowOptions options;
+    options.region = options_.region;
+    options.web_server = [this] { return endpoint_.substr(endpoint_.find("://") + 3); };
+    return options;
+  }
+
+  notify::NotifyOptions notify_options() {
+    notify::NotifyOptions options;
+    options.region = options_.region;
+    options.smtp = options_.smtp;
+    options.url = [this] { return endpoint_; };
+    return options;
+  }
+
+  ci::CiOptions ci_options() {
+    ci::CiOptions options;
+    options.directory = data_ / "ci";
+    options.account = options_.account;
+    options.url = [this] { return endpoint_; };
+    options.job_variables = [this](const ci::Job& job) { return job_environment_(job); };
+    return options;
+  }
+
+  runner::ExecutorOptions executor_options() const {
+    runner::ExecutorOptions options;
+    options.directory = data_ / "runner";
+    options.self = options_.self;
+    options.account = options_.account;
+    options.concurrent = options_.ci_jobs;
+    return options;
+  }
+
+  // What needs the address that the server listens on, from the ground up.
+  void start_rooms() {
+    functions_.start();
+    pipelines_.start();
+    notify_.start();
+    ci_.start();
+    forge_.start();
+    executor_.start();
+    events_.start();
+  }
+
   void register_operations() {
     api_.spool_into(spool_);
     iam::register_iam_api(api_, iam_);
@@ -153,6 +245,10 @@ class Slipway final : public App {
     jobs::register_jobs_api(api_, jobs_);
     models::register_models_api(api_, models_);
     endpoints::register_endpoints_api(api_, endpoints_);
+    functions::register_lambda_api(api_, functions_);
+    pipelines::register_pipelines_api(api_, pipelines_);
+    airflow::register_mwaa_api(api_, airflow_);
+    notify::register_sns_api(api_, notify_);
   }
 
   // What nobody waits for: expired log lines, abandoned uploads, blobs that nothing names.
@@ -195,10 +291,21 @@ class Slipway final : public App {
   jobs::Jobs jobs_;
   models::Models models_;
   endpoints::Endpoints endpoints_;
+  functions::Functions functions_;
+  pipelines::Pipelines pipelines_;
+  airflow::Airflow airflow_;
+  notify::Notify notify_;
+  forge::Forge forge_;
+  forge::GitHttp git_;
+  JobEnvironment job_environment_;
+  ci::Ci ci_;
+  runner::Coordinator coordinator_;
+  runner::Executor executor_;
+  gitlab::Gitlab gitlab_;
   Router router_;
   base::ThreadPool workers_;
   std::unique_ptr<net::Server> server_;
-  std::string endpoint_;
+  std::string endpoint_;  // constant once the rooms are started
   bool stopped_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;

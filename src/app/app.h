@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 
+#include "notify/notify.h"
+
 namespace slipway::app {
 
 struct AppOptions {
@@ -21,6 +23,8 @@ struct AppOptions {
   int loops = 0;               // 0: one for each two cores, at least one
   std::size_t workers = 32;
   std::size_t running_jobs = 0;  // 0: one for each core
+  std::size_t ci_jobs = 0;       // of CI pipelines at a time; 0: one for each core, at least two
+  notify::SmtpOptions smtp;
 };
 
 // What a client on this machine needs to find the server; <data>/server.json.

@@ -5,6 +5,14 @@ namespace {
 
 bool is_registry(std::string_view path) { return path == "/v2" || path.starts_with("/v2/"); }
 
+// A signed request is meant for an AWS API, whatever its path: an object may be named like
+// anything.
+bool is_signed(const net::RequestHead& head) {
+  return head.headers.get("Authorization").starts_with("AWS4-HMAC-SHA256") ||
+         head.query().find("X-Amz-Signature=") != std::string_view::npos ||
+         head.query().find("AWSAccessKeyId=") != std::string_view::npos;
+}
+
 net::Response starting() {
   net::Response response = net::plain(503, "starting\n");
   response.headers.set("Retry-After", "1");
@@ -13,20 +21,34 @@ net::Response starting() {
 
 }  // namespace
 
+net::Handler* Router::room_of(const net::RequestHead& head) {
+  if (is_signed(head)) return nullptr;
+  const std::string_view path = head.path();
+  if (runner::Coordinator::takes(head)) return &rooms_.coordinator;
+  if (gitlab::Gitlab::takes(path)) return &rooms_.gitlab;
+  if (airflow::Airflow::takes(path)) return &rooms_.airflow;
+  if (forge::GitHttp::takes(path)) return &rooms_.git;
+  if (notify::Notify::takes(head)) return &rooms_.notify;
+  return nullptr;
+}
+
 std::optional<net::Response> Router::admit(const net::RequestHead& head) {
   if (!open_.load(std::memory_order_acquire)) return starting();
-  if (is_registry(head.path())) return registry_.admit(head);
-  return api_.admit(head);
+  if (is_registry(head.path())) return rooms_.registry.admit(head);
+  if (net::Handler* room = room_of(head)) return room->admit(head);
+  return rooms_.api.admit(head);
 }
 
 net::Response Router::handle(net::Request request) {
   if (!open_.load(std::memory_order_acquire)) return starting();
   const std::string_view path = request.path();
-  if (is_registry(path)) return registry_.handle(request);
+  if (is_registry(path)) return rooms_.registry.handle(request);
   // Says that the process answers; nothing that a stranger could use.
   if (path == "/healthz" && (request.method == "GET" || request.method == "HEAD"))
     return net::plain(200, "ok\n");
-  return api_.handle(std::move(request));
+  if (net::Handler* room = room_of(request)) return room->handle(std::move(request));
+  if (functions::Functions::takes(path)) return rooms_.functions.download(request);
+  return rooms_.api.handle(std::move(request));
 }
 
 }  // namespace slipway::app

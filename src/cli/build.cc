@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "ship/stages.h"
 #include "cli/workspace.h"
+#include "ship/stages.h"
 
 namespace slipway::cli {
 namespace {
@@ -29,11 +29,7 @@ class Lines final : public ship::ShipObserver {
 int run_build(const Globals& globals, const BuildOptions& options) {
   Workspace workspace(globals, options.path);
   Lines lines;
-  ship::ShipContext context{workspace.spec,         workspace.repository,
-                          workspace.source,       workspace.cache,
-                          workspace.services,     workspace.registry,
-                          workspace.session.host, *workspace.engine,
-                          workspace.clock,        lines};
+  ship::ShipContext context = workspace.context(lines);
   context.run = base::random_hex(6);
   ship::build_stage(context);
   if (options.push) ship::push_stage(context);

@@ -34,7 +34,13 @@ int run_command_line(int argc, char** argv) {
   add_env(parser, globals, run);
   add_ship(parser, globals, run);
   add_build(parser, globals, run);
+  add_package(parser, globals, run);
   add_logs(parser, globals, run);
+  add_init(parser, globals, run);
+  add_watch(parser, globals, run);
+  add_approve(parser, globals, run);
+  add_ci(parser, globals, run);
+  add_git_credential(parser, globals, run);
   try {
     parser.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -30,7 +30,13 @@ void add_down(CLI::App& parser, const Globals& globals, Run& run);
 void add_env(CLI::App& parser, const Globals& globals, Run& run);
 void add_build(CLI::App& parser, const Globals& globals, Run& run);
 void add_ship(CLI::App& parser, const Globals& globals, Run& run);
+void add_package(CLI::App& parser, const Globals& globals, Run& run);
 void add_logs(CLI::App& parser, const Globals& globals, Run& run);
+void add_init(CLI::App& parser, const Globals& globals, Run& run);
+void add_watch(CLI::App& parser, const Globals& globals, Run& run);
+void add_approve(CLI::App& parser, const Globals& globals, Run& run);  // and reject
+void add_ci(CLI::App& parser, const Globals& globals, Run& run);       // lint and run
+void add_git_credential(CLI::App& parser, const Globals& globals, Run& run);
 
 // The command line. Prints errors and help; never throws.
 int run_command_line(int argc, char** argv);

@@ -54,6 +54,11 @@ int run_env(const Globals& globals, bool json) {
     variables.emplace_back("AWS_SESSION_TOKEN", session.key.session_token);
   if (std::filesystem::is_directory(globals.data))
     variables.emplace_back("REGISTRY_AUTH_FILE", write_registry_login(globals, session).string());
+  const std::filesystem::path token = globals.data / "gitlab-token";
+  if (std::filesystem::is_regular_file(token)) {
+    variables.emplace_back("GITLAB_URL", session.endpoint);
+    variables.emplace_back("GITLAB_TOKEN", std::string(base::trim(store::read_file(token, 4096))));
+  }
   if (session.endpoint.starts_with("http://")) allow_plain_registry(session.host);
   if (json) {
     Json object = Json::object();

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "ship/stages.h"
 #include "cli/session.h"
 #include "cli/workspace.h"
+#include "ship/stages.h"
 #include "store/files.h"
 
 namespace slipway::cli {
@@ -124,11 +124,7 @@ int run_ship(const Globals& globals, const ShipOptions& options) {
   std::ostream& out = options.json ? std::cerr : std::cout;
   Workspace workspace(globals, options.path);
   Progress progress(out, options.watch);
-  ship::ShipContext context{workspace.spec,         workspace.repository,
-                          workspace.source,       workspace.cache,
-                          workspace.services,     workspace.registry,
-                          workspace.session.host, *workspace.engine,
-                          workspace.clock,        progress};
+  ship::ShipContext context = workspace.context(progress);
   if (options.approve) context.approval = ship::Approval::kYes;
   if (options.approve_if_better) context.approval = ship::Approval::kIfBetter;
   context.run = base::random_hex(6);

@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "cli/command.h"
+#include "store/files.h"
 
 namespace slipway::cli {
 namespace {
@@ -23,6 +25,7 @@ struct UpOptions {
   app::AppOptions app;
   bool detach = false;
   std::string log_format = "text";
+  std::string smtp_password_file;
 };
 
 // Blocks the signals in every thread that is made later; this one takes them by sigwait.
@@ -129,6 +132,18 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
                       "crun or runc; the first that works if not given");
   command->add_option("--running-jobs", options->app.running_jobs,
                       "Jobs that run at once; one for each core if not given");
+  command->add_option("--ci-jobs", options->app.ci_jobs,
+                      "Jobs of CI pipelines that run at once; one for each core if not given");
+  command->add_option("--smtp-host", options->app.smtp.host,
+                      "Mail server for notices; without it mails wait");
+  command->add_option("--smtp-port", options->app.smtp.port, "Its port")->capture_default_str();
+  command->add_option("--smtp-user", options->app.smtp.user, "User name there");
+  command->add_option("--smtp-password-file", options->smtp_password_file,
+                      "File that holds the password");
+  command->add_option("--smtp-from", options->app.smtp.from, "Sender of notices")
+      ->capture_default_str();
+  command->add_flag("!--smtp-plain", options->app.smtp.require_tls,
+                    "Send mail without TLS where the server has none");
   command->add_flag("--detach,-d", options->detach, "Return when the server answers; it goes on");
   command->add_option("--log-format", options->log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
@@ -136,6 +151,9 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
     run = [&globals, options] {
       options->app.data = globals.data;
       options->app.self = globals.self;
+      if (!options->smtp_password_file.empty())
+        options->app.smtp.password =
+            std::string(base::trim(store::read_file(options->smtp_password_file, 4096)));
       if (options->detach) return serve_detached(*options);
       return serve(*options, [](const std::string& endpoint) {
         std::cout << "slipway serves at " << endpoint << std::endl;

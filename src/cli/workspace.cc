@@ -1,9 +1,12 @@
 #include "cli/workspace.h"
 
-#include <unistd.h>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/strings.h"
+#include "ship/step_container.h"
+#include "ship/steps_here.h"
 #include "store/files.h"
 
 namespace slipway::cli {
@@ -23,13 +26,46 @@ std::filesystem::path exported(const ship::Repository& repository,
   return scratch / "source";
 }
 
+// In a job of a pipeline there is no other container to start: the job is one.
+bool in_ci_job() { return std::getenv("CI_JOB_ID") != nullptr; }
+
 // An engine belongs to one process at a time; each run has its own directory.
 std::unique_ptr<containers::Engine> open_engine(const Globals& globals,
                                                 const std::filesystem::path& scratch) {
+  if (in_ci_job()) return nullptr;
   containers::EngineOptions options;
   options.directory = scratch / "containers";
   options.self = globals.self;
   return containers::Engine::open(options);
+}
+
+struct Login {
+  std::string user, password;
+};
+
+// A permanent key logs in as it is. A session's keys need their token, which Basic has no place
+// for: ECR's authorization token stands for them.
+Login registry_login(wire::ServiceClient& services, const wire::SigningKey& key) {
+  if (key.session_token.empty()) return {key.access_key, key.secret};
+  const Json answer = services.call("ecr", "GetAuthorizationToken", Json::object());
+  const std::string token =
+      base::from_base64(base::text_or(answer["authorizationData"][0], "authorizationToken"))
+          .value_or("");
+  const auto colon = token.find(':');
+  if (colon == std::string::npos)
+    throw Error("NoRegistryLogin", "the server gave no authorization for its registry");
+  return {token.substr(0, colon), token.substr(colon + 1)};
+}
+
+images::RegistryClient registry_of(net::Client& http, wire::ServiceClient& services,
+                                   const Session& session) {
+  const Login login = registry_login(services, session.key);
+  return {http, session.endpoint, login.user, login.password};
+}
+
+std::unique_ptr<images::StepRunner> steps_by(containers::Engine* engine) {
+  if (engine == nullptr) return std::make_unique<ship::StepsHere>();
+  return std::make_unique<ship::ContainerSteps>(*engine);
 }
 
 }  // namespace
@@ -42,8 +78,14 @@ Workspace::Workspace(const Globals& globals, const std::filesystem::path& path)
       spec(read_spec(source, path)),
       session(find_session(globals)),
       services(http, clock, {session.endpoint, session.region, session.key}),
-      registry(http, session.endpoint, session.key.access_key, session.key.secret),
-      engine(open_engine(globals, scratch)) {}
+      registry(registry_of(http, services, session)),
+      engine(open_engine(globals, scratch)),
+      steps(steps_by(engine.get())) {}
+
+ship::ShipContext Workspace::context(ship::ShipObserver& observer) {
+  return {spec,         repository,   source, cache, services, registry,
+          session.host, engine.get(), *steps, clock, observer};
+}
 
 Workspace::~Workspace() {
   engine.reset();

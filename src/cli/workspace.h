@@ -9,12 +9,14 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
-#include "ship/model_spec.h"
-#include "ship/repository.h"
 #include "cli/session.h"
 #include "containers/containers.h"
+#include "images/build.h"
 #include "images/registry_client.h"
 #include "net/client.h"
+#include "ship/model_spec.h"
+#include "ship/repository.h"
+#include "ship/stages.h"
 #include "wire/client.h"
 
 namespace slipway::cli {
@@ -38,7 +40,11 @@ struct Workspace {
   Session session;
   wire::ServiceClient services;
   images::RegistryClient registry;
-  std::unique_ptr<containers::Engine> engine;
+  std::unique_ptr<containers::Engine> engine;  // null in a CI job, which is a container itself
+  std::unique_ptr<images::StepRunner> steps;
+
+  // Refers to this workspace and to the observer.
+  ship::ShipContext context(ship::ShipObserver& observer);
 };
 
 }  // namespace slipway::cli

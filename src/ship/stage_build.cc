@@ -88,9 +88,8 @@ class StageLog {
 };
 
 images::BuiltImage build_with(ShipContext& context, const images::BuildPlan& plan, StageLog& log) {
-  ContainerSteps steps(context.engine);
   try {
-    return images::build(plan, context.cache, &context.registry, steps,
+    return images::build(plan, context.cache, &context.registry, context.steps,
                          [&](std::string_view text) { log.line(text); });
   } catch (const Error& error) {
     log.line(error.message());
@@ -120,7 +119,7 @@ std::string lint(ShipContext& context, const Step& base, StageLog& log) {
                     std::string("--fail-under=") + minimum.data(),
                     "."};
   std::string rating;
-  const int code = run_step(context.engine, step, [&](std::string_view text) {
+  const int code = run_step(*context.engine, step, [&](std::string_view text) {
     log.line(text);
     if (const std::string found = rating_in(std::string(text)); !found.empty()) rating = found;
   });
@@ -133,7 +132,7 @@ std::string lint(ShipContext& context, const Step& base, StageLog& log) {
 std::string test(ShipContext& context, const Step& base, StageLog& log) {
   Step step = base;
   step.arguments = {"python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", context.spec.tests};
-  const int code = run_step(context.engine, step, [&](std::string_view text) { log.line(text); });
+  const int code = run_step(*context.engine, step, [&](std::string_view text) { log.line(text); });
   // pytest: 5 = no test was collected, which is a mistake where tests were named.
   if (code != 0)
     log.fail(code == 5 ? "no test in " + context.spec.tests : "tests failed: " + log.last());
@@ -170,6 +169,11 @@ images::UnpackedImage with_checkers(ShipContext& context, StageLog& log) {
 
 std::string validate_stage(ShipContext& context) {
   if (!context.spec.lint && context.spec.tests.empty()) return "no checks are configured";
+  if (context.engine == nullptr)
+    throw Error(
+        "NoEngine",
+        "the checks run in containers, and a CI job cannot start any; run pylint and pytest "
+        "as commands of the job");
   StageLog log(context, "validate");
   Step step;
   step.image = with_checkers(context, log);

@@ -1,10 +1,11 @@
 // From the trained model to the live endpoint: register, approve, deploy, smoke.
 
 #include <cstdio>
-#include <thread>
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "ship/definitions.h"
+#include "ship/pipeline_run.h"
 #include "ship/stages.h"
 #include "store/files.h"
 
@@ -30,6 +31,17 @@ std::optional<Json> live_package(ShipContext& context) {
   if (package.empty()) return std::nullopt;
   return services.call_if_exists("sagemaker", "DescribeModelPackage",
                                  {{"ModelPackageName", package}}, "does not exist");
+}
+
+// By its evaluation report, or by what an earlier release wrote into its metadata.
+std::optional<Metrics> metrics_of_package(wire::ServiceClient& services, const Json& package) {
+  const Json& quality =
+      base::object_or_empty(base::object_or_empty(package, "ModelMetrics"), "ModelQuality");
+  const std::string report = base::text_or(base::object_or_empty(quality, "Statistics"), "S3Uri");
+  if (report.starts_with("s3://")) return metrics_at(services, report);
+  Metrics metrics = from_metadata(base::object_or_empty(package, "CustomerMetadataProperties"));
+  if (metrics.empty()) return std::nullopt;
+  return metrics;
 }
 
 std::string figure(double value) {
@@ -60,74 +72,19 @@ std::string evidence_text(const ShipContext& context) {
 
 std::string package_number(const std::string& arn) { return arn.substr(arn.rfind('/') + 1); }
 
-std::string wait_for_endpoint(ShipContext& context, const std::string& wanted_config) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(30);
-  std::chrono::milliseconds pause{50};
-  for (;;) {
-    const Json endpoint = context.services.call("sagemaker", "DescribeEndpoint",
-                                                {{"EndpointName", context.spec.name}});
-    const std::string status = base::text_or(endpoint, "EndpointStatus");
-    const Json log{{"log", "slipway logs endpoint/" + context.spec.name}};
-    if (status == "InService") {
-      // A rollback also ends InService, on the configuration before.
-      if (base::text_or(endpoint, "EndpointConfigName") == wanted_config) return status;
-      throw Error("DeployFailed",
-                  base::text_or(endpoint, "FailureReason", "the update was rolled back"), 400, log);
-    }
-    if (status != "Creating" && status != "Updating")
-      throw Error("DeployFailed",
-                  base::text_or(endpoint, "FailureReason", "the endpoint is " + status), 400, log);
-    if (std::chrono::steady_clock::now() > deadline)
-      throw Error("Timeout", "the endpoint is still " + status, 400, log);
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 5 / 4, std::chrono::milliseconds(500));
-  }
-}
-
 }  // namespace
 
 std::string register_stage(ShipContext& context) {
   ShipState& state = context.state;
   if (const auto live = live_package(context)) {
-    const Json& metadata = base::object_or_empty(*live, "CustomerMetadataProperties");
-    state.live_metrics = from_metadata(metadata);
-    state.live_version = base::text_or(metadata, "version", "?");
+    state.live_metrics = metrics_of_package(context.services, *live);
+    state.live_version =
+        base::text_or(base::object_or_empty(*live, "CustomerMetadataProperties"), "version", "?");
   }
-  const std::string group = context.spec.name;
-  if (!context.services.call_if_exists("sagemaker", "DescribeModelPackageGroup",
-                                       {{"ModelPackageGroupName", group}}, "does not exist"))
-    context.services.call("sagemaker", "CreateModelPackageGroup",
-                          {{"ModelPackageGroupName", group},
-                           {"ModelPackageGroupDescription", context.spec.repository()}});
-  Json metadata = to_metadata(state.metrics);
-  metadata["version"] = state.version.text();
-  metadata["commit"] = context.repository.head().id;
-  metadata["imageDigest"] = state.image_digest;
-  metadata["dataDigest"] = state.data_digest;
-  metadata["trainingJob"] = state.training_job;
-  for (const Difference& difference : compare(state.metrics, state.live_metrics))
-    if (difference.live)
-      metadata["difference." + difference.metric] = figure(difference.now - *difference.live);
-  if (!state.live_version.empty()) metadata["comparedWith"] = state.live_version;
-  const Json created = context.services.call(
-      "sagemaker", "CreateModelPackage",
-      {{"ModelPackageGroupName", group},
-       {"ModelPackageDescription", context.repository.head().subject.substr(0, 1000)},
-       {"ModelApprovalStatus", "PendingManualApproval"},
-       {"InferenceSpecification",
-        {{"Containers",
-          Json::array({{{"Image", context.registry_host + "/" + context.spec.repository() + "@" +
-                                      state.image_digest},
-                        {"ImageDigest", state.image_digest},
-                        {"ModelDataUrl", state.model_data}}})},
-         {"SupportedContentTypes", {"text/csv", "application/json"}},
-         {"SupportedResponseMIMETypes", {"text/csv", "application/json"}}}},
-       {"ModelMetrics",
-        {{"ModelQuality",
-          {{"Statistics", {{"ContentType", "application/json"}, {"S3Uri", state.report_uri}}}}}}},
-       {"CustomerMetadataProperties", metadata}});
-  state.model_package = base::text_or(created, "ModelPackageArn");
-  return group + " version " + package_number(state.model_package);
+  const Json step =
+      wait_for_step(context, state.training_execution, "Register", std::chrono::minutes(10));
+  state.model_package = base::text_or(step["Metadata"]["RegisterModel"], "Arn");
+  return context.spec.name + " version " + package_number(state.model_package);
 }
 
 std::string approve_stage(ShipContext& context) {
@@ -170,39 +127,18 @@ std::string approve_stage(ShipContext& context) {
 
 std::string deploy_stage(ShipContext& context) {
   ShipState& state = context.state;
-  auto& services = context.services;
-  std::string name =
-      context.spec.name + "-" +
-      base::replace_all(base::replace_all(state.version.text(), ".", "-"), "+", "-") + "-v" +
-      package_number(state.model_package);
-  services.call("sagemaker", "CreateModel",
-                {{"ModelName", name},
-                 {"PrimaryContainer", {{"ModelPackageName", state.model_package}}},
-                 {"ExecutionRoleArn", state.role}});
-  services.call("sagemaker", "CreateEndpointConfig",
-                {{"EndpointConfigName", name},
-                 {"ProductionVariants",
-                  Json::array({{{"VariantName", "AllTraffic"},
-                                {"ModelName", name},
-                                {"InitialInstanceCount", context.spec.endpoint.replicas},
-                                {"InstanceType", context.spec.endpoint.instance},
-                                {"InitialVariantWeight", 1.0}}})}});
+  const std::string execution = start_pipeline(
+      context.services, deployment_pipeline_name(context.spec.name),
+      {{deployment_parameters::kModelPackage, state.model_package}},
+      deployment_token(state.model_package), "deploy-v" + package_number(state.model_package));
   state.endpoint = context.spec.name;
-  const auto existing = services.call_if_exists(
-      "sagemaker", "DescribeEndpoint", {{"EndpointName", state.endpoint}}, "Could not find");
-  const Json request{{"EndpointName", state.endpoint}, {"EndpointConfigName", name}};
-  const bool create = !existing || base::text_or(*existing, "EndpointStatus") == "Failed";
-  if (existing && create)  // a failed endpoint can only be deleted
-    services.call("sagemaker", "DeleteEndpoint", {{"EndpointName", state.endpoint}});
-  for (int attempt = 0; existing && create && attempt < 600; ++attempt) {
-    if (!services.call_if_exists("sagemaker", "DescribeEndpoint",
-                                 {{"EndpointName", state.endpoint}}, "Could not find"))
-      break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  try {
+    wait_for_step(context, execution, "Endpoint", std::chrono::minutes(40));
+  } catch (const Error& error) {
+    throw Error("DeployFailed", error.message(), 400,
+                Json{{"log", "slipway logs endpoint/" + state.endpoint}});
   }
-  services.call("sagemaker", create ? "CreateEndpoint" : "UpdateEndpoint", request);
-  wait_for_endpoint(context, name);
-  return std::string(create ? "created " : "updated ") + state.endpoint;
+  return "endpoint " + state.endpoint;
 }
 
 std::string smoke_stage(ShipContext& context) {

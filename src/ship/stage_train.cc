@@ -1,28 +1,20 @@
-// Training and evaluation as jobs of the server.
-
-#include <set>
-#include <thread>
+// Training and evaluation by the training pipeline of the server.
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/ids.h"
 #include "base/strings.h"
+#include "ship/definitions.h"
+#include "ship/pipeline_run.h"
 #include "ship/stages.h"
-#include "store/files.h"
 
 namespace slipway::ship {
 namespace {
 
-std::string bucket_of(const ShipContext& context) {
-  return "slipway-" + context.state.account + "-" + context.spec.project;
-}
-
-std::string prefix_of(const ShipContext& context) {
-  return context.spec.name + "/" + context.state.version.text();
-}
-
 // Files of the repository go to the object store under the digest of what they hold, so the
 // same data is one object and its address is evidence.
-std::string upload_channel(ShipContext& context, const std::string& source) {
+std::string upload_channel(ShipContext& context, const std::string& bucket,
+                           const std::string& source) {
   const std::filesystem::path path = context.source / source;
   if (!std::filesystem::exists(path))
     throw Error("InvalidSpecification",
@@ -39,90 +31,15 @@ std::string upload_channel(ShipContext& context, const std::string& source) {
   for (const auto& [name, file] : files)
     listing += base::sha256_hex_of_file(file) + " " + name + "\n";
   const std::string prefix = "data/" + base::sha256_hex(listing).substr(0, 32) + "/";
-  const std::string bucket = bucket_of(context);
   for (const auto& [name, file] : files)
     if (!context.services.has_object(bucket, prefix + name))
       context.services.put_object(bucket, prefix + name, file);
   return "s3://" + bucket + "/" + prefix;
 }
 
-Json channel(const std::string& name, const std::string& uri) {
-  return {{"ChannelName", name},
-          {"DataSource",
-           {{"S3DataSource",
-             {{"S3DataType", "S3Prefix"},
-              {"S3Uri", uri},
-              {"S3DataDistributionType", "FullyReplicated"}}}}}};
-}
-
-Json cluster(const StageResources& resources) {
-  return {{"InstanceType", resources.instance}, {"InstanceCount", 1}, {"VolumeSizeInGB", 10}};
-}
-
-// Shows a job's new log lines.
-class JobLog {
- public:
-  JobLog(ShipContext& context, std::string group, const std::string& job)
-      : context_(context), group_(std::move(group)), prefix_(job + "/") {}
-
-  void show() {
-    if (stream_.empty()) {
-      const auto streams = context_.services.call_if_exists(
-          "logs", "DescribeLogStreams",
-          {{"logGroupName", group_}, {"logStreamNamePrefix", prefix_}}, "does not exist");
-      if (!streams || base::array_or_empty(*streams, "logStreams").empty()) return;
-      stream_ = base::text_or((*streams)["logStreams"][0], "logStreamName");
-    }
-    for (;;) {
-      Json input{{"logGroupName", group_}, {"logStreamName", stream_}, {"startFromHead", true}};
-      if (!token_.empty()) input["nextToken"] = token_;
-      const Json page = context_.services.call("logs", "GetLogEvents", input);
-      for (const Json& event : base::array_or_empty(page, "events"))
-        context_.observer.line(base::text_or(event, "message"));
-      const std::string next = base::text_or(page, "nextForwardToken");
-      if (next == token_ || next.empty()) return;
-      token_ = next;
-    }
-  }
-
- private:
-  ShipContext& context_;
-  const std::string group_;
-  const std::string prefix_;
-  std::string stream_;
-  std::string token_;
-};
-
-// Waits for the end of a job; throws with its reason where it did not complete.
-Json wait_for_job(ShipContext& context, const std::string& kind, const std::string& job,
-                  int max_runtime_seconds) {
-  JobLog log(context, "/aws/sagemaker/" + kind + "Jobs", job);
-  // The job's own limit, and as long again for waiting, downloads and uploads.
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::seconds(2 * max_runtime_seconds + 600);
-  std::chrono::milliseconds pause{50};
-  for (;;) {
-    const Json description =
-        context.services.call("sagemaker", "Describe" + kind + "Job", {{kind + "JobName", job}});
-    log.show();
-    const std::string status = base::text_or(description, kind + "JobStatus");
-    if (status == "Completed") return description;
-    const Json show_log{{"log", "slipway logs " + job}};
-    if (status == "Failed" || status == "Stopped")
-      throw Error("JobFailed", base::text_or(description, "FailureReason", "the job was " + status),
-                  400, show_log);
-    if (std::chrono::steady_clock::now() > deadline)
-      throw Error("Timeout", "job " + job + " is still " + status, 400, show_log);
-    std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 5 / 4, std::chrono::milliseconds(1000));
-  }
-}
-
-// A name that no job had: the version, readable, and this run's own mark.
-std::string job_name(const ShipContext& context, const std::string& what) {
-  std::string version = base::replace_all(context.state.version.text(), ".", "-");
-  version = base::replace_all(version, "+", "-");
-  return context.spec.name.substr(0, 24) + "-" + version + "-" + what + "-" + context.run;
+// A job's own limit, and as long again for waiting, downloads and uploads.
+std::chrono::seconds patience(const StageResources& resources) {
+  return std::chrono::seconds(2 * resources.max_runtime_seconds + 600);
 }
 
 // Trained before from this commit: the same version with the next "+rN".
@@ -152,101 +69,80 @@ void number_retraining(ShipContext& context) {
 
 }  // namespace
 
-std::string train_stage(ShipContext& context) {
+void prepare_pipelines(ShipContext& context) {
   ShipState& state = context.state;
   number_retraining(context);
-  context.services.ensure_bucket(bucket_of(context));
-  Json channels = Json::array();
+  Placement placement{state.account, state.role, bucket_of(state.account, context.spec), {}};
+  context.services.ensure_bucket(placement.bucket);
   std::string data;
   for (const auto& [name, source] : context.spec.channels) {
-    const std::string uri = source.starts_with("s3://") ? source : upload_channel(context, source);
-    channels.push_back(channel(name, uri));
+    const std::string uri =
+        source.starts_with("s3://") ? source : upload_channel(context, placement.bucket, source);
+    placement.channels[name] = uri;
     data += name + "=" + uri + "\n";
   }
   state.data_digest = "sha256:" + base::sha256_hex(data);
-  Json metrics = Json::array();
-  for (const MetricDefinition& metric : context.spec.metrics)
-    metrics.push_back({{"Name", metric.name}, {"Regex", metric.regex}});
-  Json algorithm{{"TrainingImage", context.registry_host + "/" + context.spec.repository() + "@" +
-                                       state.image_digest},
-                 {"TrainingInputMode", "File"}};
-  if (!metrics.empty()) algorithm["MetricDefinitions"] = metrics;
-  state.training_job = job_name(context, "train");
-  Json request{
-      {"TrainingJobName", state.training_job},
-      {"AlgorithmSpecification", algorithm},
-      {"RoleArn", state.role},
-      {"OutputDataConfig",
-       {{"S3OutputPath", "s3://" + bucket_of(context) + "/" + prefix_of(context)}}},
-      {"ResourceConfig", cluster(context.spec.training)},
-      {"StoppingCondition", {{"MaxRuntimeInSeconds", context.spec.training.max_runtime_seconds}}},
-      {"Tags", Json::array({{{"Key", "commit"}, {"Value", context.repository.head().id}},
-                            {{"Key", "version"}, {"Value", state.version.text()}}})}};
-  if (!channels.empty()) request["InputDataConfig"] = channels;
-  if (!context.spec.hyperparameters.empty())
-    request["HyperParameters"] = context.spec.hyperparameters;
-  context.services.call("sagemaker", "CreateTrainingJob", request);
-  const Json done = wait_for_job(context, "Training", state.training_job,
-                                 context.spec.training.max_runtime_seconds);
+  const std::string& model = context.spec.name;
+  if (!context.services.call_if_exists("sagemaker", "DescribeModelPackageGroup",
+                                       {{"ModelPackageGroupName", model}}, "does not exist"))
+    context.services.call("sagemaker", "CreateModelPackageGroup",
+                          {{"ModelPackageGroupName", model},
+                           {"ModelPackageGroupDescription", context.spec.repository()}});
+  put_pipeline(context.services, training_pipeline_name(model),
+               training_definition(context.spec, placement), state.role);
+  put_pipeline(context.services, deployment_pipeline_name(model),
+               deployment_definition(context.spec, placement), state.role);
+}
+
+std::map<std::string, std::string> training_parameters_of(const ShipContext& context) {
+  using namespace training_parameters;  // NOLINT: only here
+  const ShipState& state = context.state;
+  return {
+      {kImage, context.registry_host + "/" + context.spec.repository() + "@" + state.image_digest},
+      {kImageDigest, state.image_digest},
+      {kVersion, state.version.text()},
+      {kCommit, context.repository.head().id},
+      {kDataDigest, state.data_digest},
+      {kMessage, context.repository.head().subject.substr(0, 1000)}};
+}
+
+std::string train_stage(ShipContext& context) {
+  ShipState& state = context.state;
+  prepare_pipelines(context);
+  state.training_execution =
+      start_pipeline(context.services, training_pipeline_name(context.spec.name),
+                     training_parameters_of(context), base::random_hex(32), context.run);
+  const Json step =
+      wait_for_step(context, state.training_execution, "Train", patience(context.spec.training));
+  state.training_job = base::name_of(base::text_or(step["Metadata"]["TrainingJob"], "Arn"));
+  const Json job = context.services.call("sagemaker", "DescribeTrainingJob",
+                                         {{"TrainingJobName", state.training_job}});
   state.model_data =
-      base::text_or(base::object_or_empty(done, "ModelArtifacts"), "S3ModelArtifacts");
+      base::text_or(base::object_or_empty(job, "ModelArtifacts"), "S3ModelArtifacts");
   std::string note = state.training_job;
-  for (const Json& metric : base::array_or_empty(done, "FinalMetricDataList"))
+  for (const Json& metric : base::array_or_empty(job, "FinalMetricDataList"))
     note += ", " + base::text_or(metric, "MetricName") + " " + metric["Value"].dump();
   return note;
 }
 
 std::string evaluate_stage(ShipContext& context) {
   ShipState& state = context.state;
-  const auto input = [](const std::string& name, const std::string& uri) {
-    return Json{{"InputName", name},
-                {"S3Input",
-                 {{"S3Uri", uri},
-                  {"LocalPath", "/opt/ml/processing/input/" + name},
-                  {"S3DataType", "S3Prefix"},
-                  {"S3InputMode", "File"}}}};
-  };
-  Json inputs = Json::array({input("model", state.model_data)});
-  for (const auto& [name, source] : context.spec.channels)
-    if (name != "training")
-      inputs.push_back(
-          input(name, source.starts_with("s3://") ? source : upload_channel(context, source)));
-  state.evaluation_job = job_name(context, "eval");
-  const std::string output =
-      "s3://" + bucket_of(context) + "/" + prefix_of(context) + "/" + state.evaluation_job;
-  context.services.call(
-      "sagemaker", "CreateProcessingJob",
-      {{"ProcessingJobName", state.evaluation_job},
-       {"RoleArn", state.role},
-       {"AppSpecification",
-        {{"ImageUri",
-          context.registry_host + "/" + context.spec.repository() + "@" + state.image_digest},
-         {"ContainerEntrypoint", {"/opt/slipway/entrypoint", "evaluate"}}}},
-       {"ProcessingInputs", inputs},
-       {"ProcessingOutputConfig",
-        {{"Outputs", Json::array({{{"OutputName", "evaluation"},
-                                   {"S3Output",
-                                    {{"S3Uri", output},
-                                     {"LocalPath", "/opt/ml/processing/output/evaluation"},
-                                     {"S3UploadMode", "EndOfJob"}}}}})}}},
-       {"ProcessingResources", {{"ClusterConfig", cluster(context.spec.evaluation)}}},
-       {"StoppingCondition",
-        {{"MaxRuntimeInSeconds", context.spec.evaluation.max_runtime_seconds}}}});
-  wait_for_job(context, "Processing", state.evaluation_job,
-               context.spec.evaluation.max_runtime_seconds);
-  state.report_uri = output + "/evaluation.json";
+  const Json step = wait_for_step(context, state.training_execution, "Evaluate",
+                                  patience(context.spec.evaluation));
+  state.evaluation_job = base::name_of(base::text_or(step["Metadata"]["ProcessingJob"], "Arn"));
+  const Json job = context.services.call("sagemaker", "DescribeProcessingJob",
+                                         {{"ProcessingJobName", state.evaluation_job}});
+  const Json& output = job["ProcessingOutputConfig"]["Outputs"][0]["S3Output"];
+  state.report_uri = base::text_or(output, "S3Uri") + "/evaluation.json";
   const Json log{{"log", "slipway logs " + state.evaluation_job}};
-  std::string report;
   try {
-    report = context.services.get_object(
-        bucket_of(context), prefix_of(context) + "/" + state.evaluation_job + "/evaluation.json");
+    state.metrics = metrics_at(context.services, state.report_uri);
   } catch (const Error& error) {
     throw Error("NoReport",
                 "the evaluation wrote no /opt/ml/processing/output/evaluation/evaluation.json: " +
                     error.message(),
                 400, log);
   }
-  state.metrics = metrics_of(base::parse_json(report, "evaluation.json"));
   const auto decisive = state.metrics.find(context.spec.decide_metric);
   if (decisive == state.metrics.end())
     throw Error("NoReport",
@@ -254,6 +150,14 @@ std::string evaluate_stage(ShipContext& context) {
                     "', by which slipway.yaml decides",
                 400, log);
   return context.spec.decide_metric + " " + std::to_string(decisive->second);
+}
+
+Metrics metrics_at(wire::ServiceClient& services, const std::string& report_uri) {
+  const std::string_view path = std::string_view(report_uri).substr(5);  // "s3://"
+  const auto slash = path.find('/');
+  return metrics_of(base::parse_json(
+      services.get_object(std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))),
+      report_uri));
 }
 
 }  // namespace slipway::ship

@@ -6,19 +6,20 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "containers/containers.h"
+#include "images/build.h"
+#include "images/registry_client.h"
 #include "ship/evidence.h"
 #include "ship/model_spec.h"
 #include "ship/repository.h"
 #include "ship/versions.h"
-#include "containers/containers.h"
-#include "images/build.h"
-#include "images/registry_client.h"
 #include "wire/client.h"
 
 namespace slipway::ship {
@@ -47,6 +48,7 @@ struct ShipState {
   std::string image;         // with its tag
   std::string image_digest;
   std::string data_digest;
+  std::string training_execution;  // ARN
   std::string training_job;
   std::string model_data;  // s3://…/model.tar.gz
   std::string evaluation_job;
@@ -67,7 +69,8 @@ struct ShipContext {
   wire::ServiceClient& services;
   images::RegistryClient& registry;
   std::string registry_host;
-  containers::Engine& engine;
+  containers::Engine* engine;  // null: there is none here, and no stage that needs one can run
+  images::StepRunner& steps;
   const base::Clock& clock;
   ShipObserver& observer;
   Approval approval = Approval::kAsk;
@@ -94,6 +97,13 @@ struct StageTime {
 // Runs every stage. Throws Error{StageFailed} with detail {"stage", "log"}; what the stages before
 // it made stays and is used by the next try where it is the same.
 std::vector<StageTime> run_stages(ShipContext& context);
+
+// Uploads the repository's data and puts the model's pipelines, group and bucket in place; fills in
+// version (of a retraining) and data digest. Part of the train stage, and of packaging in CI.
+void prepare_pipelines(ShipContext& context);
+std::map<std::string, std::string> training_parameters_of(const ShipContext& context);
+// The figures of the evaluation report at "s3://…".
+Metrics metrics_at(wire::ServiceClient& services, const std::string& report_uri);
 
 // The stages, one function each.
 std::string validate_stage(ShipContext& context);

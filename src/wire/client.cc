@@ -31,6 +31,16 @@ bool worth_repeating(int status) {
   return status == 429 || status == 500 || status == 502 || status == 503;
 }
 
+// The text of the first element of that name.
+std::string element(const std::string& xml, const std::string& name) {
+  const std::string open = "<" + name + ">";
+  const auto from = xml.find(open);
+  if (from == std::string::npos) return "";
+  const auto to = xml.find("</" + name + ">", from);
+  if (to == std::string::npos) return "";
+  return xml.substr(from + open.size(), to - from - open.size());
+}
+
 // Error bodies of the JSON protocols, REST-JSON and S3's XML.
 Error error_of(const net::ClientResponse& response) {
   if (auto json = base::try_parse_json(response.body); json && json->is_object()) {
@@ -41,17 +51,9 @@ Error error_of(const net::ClientResponse& response) {
     if (message.empty()) message = base::text_or(*json, "Message");
     return Error(code.empty() ? "UnknownError" : code, message, response.status);
   }
-  const auto element = [&](std::string_view name) -> std::string {
-    const std::string open = "<" + std::string(name) + ">";
-    const auto from = response.body.find(open);
-    if (from == std::string::npos) return "";
-    const auto to = response.body.find("</" + std::string(name) + ">", from);
-    if (to == std::string::npos) return "";
-    return response.body.substr(from + open.size(), to - from - open.size());
-  };
-  std::string code = element("Code");
+  std::string code = element(response.body, "Code");
   if (code.empty()) code = std::to_string(response.status);
-  std::string message = element("Message");
+  std::string message = element(response.body, "Message");
   if (message.empty()) message = std::string(base::utf8_prefix(base::trim(response.body), 300));
   return Error(code, message, response.status);
 }
@@ -113,6 +115,34 @@ std::optional<Json> ServiceClient::call_if_exists(std::string_view service,
     if (error.message().find(absent) != std::string::npos) return std::nullopt;
     throw;
   }
+}
+
+Json ServiceClient::call_path(std::string_view service, const std::string& method,
+                              const std::string& path, const Json& input) {
+  net::ClientRequest request;
+  request.method = method;
+  request.url = path;
+  if (!input.is_null()) {
+    request.body = base::dump_json(input);
+    request.headers.set("Content-Type", "application/json");
+  }
+  const std::string sha = base::sha256_hex(request.body);
+  const net::ClientResponse response = send(service, std::move(request), sha);
+  if (response.status >= 300) throw error_of(response);
+  if (response.body.empty()) return Json::object();
+  return base::parse_json(response.body, path);
+}
+
+std::string ServiceClient::account() {
+  net::ClientRequest request;
+  request.method = "POST";
+  request.url = "/";
+  request.body = "Action=GetCallerIdentity&Version=2011-06-15";
+  request.headers.set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
+  const std::string sha = base::sha256_hex(request.body);
+  const net::ClientResponse response = send("sts", std::move(request), sha);
+  if (response.status != 200) throw error_of(response);
+  return element(response.body, "Account");
 }
 
 net::ClientResponse ServiceClient::s3(const std::string& method, const std::string& bucket,

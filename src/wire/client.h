@@ -42,6 +42,14 @@ class ServiceClient {
   std::optional<Json> call_if_exists(std::string_view service, std::string_view operation,
                                      const Json& input, std::string_view absent);
 
+  // An operation of a REST-JSON service by its route: ("lambda", "POST", "/2015-03-31/functions",
+  // …).
+  Json call_path(std::string_view service, const std::string& method, const std::string& path,
+                 const Json& input);
+
+  // The caller's account number, by STS GetCallerIdentity.
+  std::string account();
+
   void ensure_bucket(const std::string& bucket);
   void put_object(const std::string& bucket, const std::string& key,
                   const std::filesystem::path& file);

@@ -1,0 +1,50 @@
+"""Starting a DAG through the trigger function and following its run."""
+
+import json
+import os
+import time
+
+import boto3
+
+ENVIRONMENT = os.environ.get("AIRFLOW_ENVIRONMENT", "slipway")
+FUNCTION = os.environ.get("TRIGGER_FUNCTION", "trigger-dag")
+OVER = {"success", "failed"}
+
+
+def trigger(dag, conf, run_id):
+    """Invokes the trigger function; returns the run's id."""
+    event = {"dag": dag, "conf": conf, "run_id": run_id}
+    answer = boto3.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(event))
+    result = json.load(answer["Payload"])
+    if answer.get("FunctionError"):
+        raise SystemExit(f"the trigger function failed: {result.get('errorMessage', result)}")
+    print(f"{dag}: run {result['dag_run_id']}", flush=True)
+    return result["dag_run_id"]
+
+
+def _get(path):
+    answer = boto3.client("mwaa").invoke_rest_api(Name=ENVIRONMENT, Path=path, Method="GET")
+    return answer["RestApiResponse"]
+
+
+def wait(dag, run_id, seconds=7200):
+    """Prints each step as it changes; returns the run; ends the job where the run failed."""
+    shown = {}
+    deadline = time.monotonic() + seconds
+    while True:
+        run = _get(f"/dags/{dag}/dagRuns/{run_id}")
+        tasks = _get(f"/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        for task in tasks:
+            if shown.get(task["task_id"]) != task["state"]:
+                shown[task["task_id"]] = task["state"]
+                took = f" after {task['duration']:.2f} s" if task["duration"] is not None else ""
+                print(f"  {task['task_id']}: {task['state']}{took} {task['note'] or ''}", flush=True)
+        if run["state"] in OVER:
+            break
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{dag}: run {run_id} is still {run['state']}")
+        time.sleep(0.5)
+    print(f"{dag}: {run['state']}")
+    if run["state"] == "failed":
+        raise SystemExit(1)
+    return run

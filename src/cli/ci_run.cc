@@ -1,0 +1,231 @@
+// slipway ci run: the pipeline of a working tree, uncommitted changes included, without a push.
+// A server of its own, on a data directory that ends with it, runs it: the same engine.
+
+#include <iostream>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "app/app.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "base/subprocess.h"
+#include "cli/command.h"
+#include "cli/gitlab_client.h"
+#include "cli/session.h"
+#include "store/files.h"
+
+namespace slipway::cli {
+namespace {
+
+struct CiRunOptions {
+  std::string path = ".";
+  std::string name;
+  std::vector<std::string> others;  // "group/project=directory"
+  std::vector<std::string> variables;
+  int timeout = 3600;
+};
+
+std::string git(const std::filesystem::path& directory, std::vector<std::string> arguments,
+                std::map<std::string, std::string> environment = {}) {
+  base::Command command;
+  command.arguments = {"git", "-C", directory.string()};
+  command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
+  command.environment = std::move(environment);
+  command.environment["GIT_TERMINAL_PROMPT"] = "0";
+  const base::CommandResult result = base::run(command);
+  if (!result.ok())
+    throw Error("GitError",
+                "git " + arguments.at(0) + ": " + std::string(base::trim(result.error)));
+  return std::string(base::trim(result.output));
+}
+
+// A commit of the working tree as it is, which no branch of the repository ever sees.
+std::string commit_of_tree(const std::filesystem::path& directory,
+                           const std::filesystem::path& scratch) {
+  const std::map<std::string, std::string> environment{
+      {"GIT_INDEX_FILE", (scratch / ("index-" + base::random_hex(8))).string()},
+      {"GIT_AUTHOR_NAME", "slipway"},
+      {"GIT_AUTHOR_EMAIL", "slipway@localhost"},
+      {"GIT_COMMITTER_NAME", "slipway"},
+      {"GIT_COMMITTER_EMAIL", "slipway@localhost"}};
+  const std::string top = git(directory, {"rev-parse", "--show-toplevel"});
+  git(top, {"read-tree", "HEAD"}, environment);
+  git(top, {"add", "-A"}, environment);
+  const std::string tree = git(top, {"write-tree"}, environment);
+  return git(top, {"commit-tree", tree, "-p", "HEAD", "-m", git(top, {"log", "-1", "--format=%B"})},
+             environment);
+}
+
+class CiRun {
+ public:
+  CiRun(const Globals& globals, const CiRunOptions& options)
+      : options_(options),
+        scratch_(cache_directory() / "runs" / base::random_hex(12)),
+        app_(start(globals, scratch_)),
+        gitlab_(
+            app_->endpoint(),
+            std::string(base::trim(store::read_file(scratch_ / "data" / "gitlab-token", 4096)))) {}
+  ~CiRun() {
+    app_->stop();
+    app_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch_, ignored);
+  }
+  CiRun(const CiRun&) = delete;
+  CiRun& operator=(const CiRun&) = delete;
+
+  int run() {
+    for (const std::string& other : options_.others) {
+      const auto equals = other.find('=');
+      if (equals == std::string::npos)
+        throw Error("Usage", "--project wants group/project=directory, not " + other);
+      push(other.substr(equals + 1), other.substr(0, equals), true);
+    }
+    const std::string project = push(options_.path, own_name(), false);
+    const auto pipelines = gitlab_.get("/projects/" + project + "/pipelines");
+    if (pipelines.empty()) {
+      std::cout << "no pipeline: no job fits a push to this branch\n";
+      return 0;
+    }
+    const std::string id = std::to_string(base::integer_or(pipelines[0], "id", 0));
+    return follow("/projects/" + project + "/pipelines/" + id);
+  }
+
+ private:
+  static std::unique_ptr<app::App> start(const Globals& globals,
+                                         const std::filesystem::path& scratch) {
+    base::set_log(base::Level::kError, base::LogFormat::kText);
+    app::AppOptions options;
+    options.data = scratch / "data";
+    options.port = 0;
+    options.self = globals.self;
+    std::filesystem::create_directories(scratch);
+    return app::App::start(options);
+  }
+
+  std::string own_name() const {
+    if (!options_.name.empty()) return options_.name;
+    const std::string top = git(options_.path, {"rev-parse", "--show-toplevel"});
+    return "local/" + std::filesystem::path(top).filename().string();
+  }
+
+  // Makes the project and pushes the tree to it; the project's id for paths.
+  std::string push(const std::filesystem::path& directory, const std::string& name, bool quietly) {
+    const auto slash = name.rfind('/');
+    if (slash == std::string::npos)
+      throw Error("Usage", "a project's name is group/project, not " + name);
+    const std::string group = name.substr(0, slash);
+    auto space = gitlab_.find("/groups/" + GitlabClient::project(group));
+    if (!space) space = gitlab_.post("/groups", {{"name", group}, {"path", group}});
+    const Json project = gitlab_.post("/projects", {{"path", name.substr(slash + 1)},
+                                                    {"name", name.substr(slash + 1)},
+                                                    {"namespace_id", (*space)["id"]}});
+    const std::string branch = base::text_or(project, "default_branch", "main");
+    const std::string commit = commit_of_tree(directory, scratch_);
+    const std::string token = base::base64("oauth2:" + gitlab_.token());
+    std::vector<std::string> arguments{"push", "-q"};
+    if (quietly) arguments.insert(arguments.end(), {"-o", "ci.skip"});
+    for (const std::string& variable : options_.variables)
+      arguments.insert(arguments.end(), {"-o", "ci.variable=" + variable});
+    arguments.insert(arguments.end(),
+                     {gitlab_.url() + "/" + name + ".git", commit + ":refs/heads/" + branch});
+    git(directory, arguments,
+        {{"GIT_CONFIG_COUNT", "1"},
+         {"GIT_CONFIG_KEY_0", "http.extraHeader"},
+         {"GIT_CONFIG_VALUE_0", "Authorization: Basic " + token}});
+    return std::to_string(base::integer_or(project, "id", 0));
+  }
+
+  int follow(const std::string& path) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout);
+    static const std::set<std::string> kOver{"success", "failed", "canceled", "skipped", "manual"};
+    for (;;) {
+      const Json pipeline = gitlab_.get(path);
+      show_jobs(path, "");
+      const std::string status = base::text_or(pipeline, "status");
+      if (kOver.contains(status)) {
+        if (pipeline.contains("yaml_errors") && pipeline["yaml_errors"].is_string())
+          std::cout << base::text_or(pipeline, "yaml_errors") << "\n";
+        std::cout << (status == "success" || status == "manual" ? "✓" : "✗") << " pipeline "
+                  << status << std::endl;
+        return status == "success" || status == "manual" ? 0 : 1;
+      }
+      if (std::chrono::steady_clock::now() > deadline)
+        throw Error("Timeout", "the pipeline is still " + status);
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+  }
+
+  void show_jobs(const std::string& path, const std::string& prefix) {
+    const std::string project = path.substr(0, path.find("/pipelines"));
+    for (const Json& job : gitlab_.all(path + "/jobs")) show_job(project, prefix, job);
+    for (const Json& bridge : gitlab_.all(path + "/bridges")) {
+      const Json& downstream = base::object_or_empty(bridge, "downstream_pipeline");
+      const auto id = base::integer_or(downstream, "id", 0);
+      if (id == 0) continue;
+      show_jobs("/projects/" + std::to_string(base::integer_or(downstream, "project_id", 0)) +
+                    "/pipelines/" + std::to_string(id),
+                prefix + base::text_or(bridge, "name") + " › ");
+    }
+  }
+
+  void show_job(const std::string& project, const std::string& prefix, const Json& job) {
+    const std::string id = std::to_string(base::integer_or(job, "id", 0));
+    const std::string name = prefix + base::text_or(job, "name");
+    std::string& status = shown_[id];
+    const std::string now = base::text_or(job, "status");
+    if (now != "created" && now != "skipped") show_trace(project, id, name);
+    if (now == status) return;
+    status = now;
+    if (now == "success" || now == "failed" || now == "canceled")
+      std::cout << (now == "success" ? "✓ " : "✗ ") << name << "  " << now << "  "
+                << base::text_or(job, "failure_reason") << std::endl;
+  }
+
+  // Whole new lines of the trace.
+  void show_trace(const std::string& project, const std::string& id, const std::string& name) {
+    const std::string trace = gitlab_.text(project + "/jobs/" + id + "/trace");
+    std::size_t& from = traced_[id];
+    for (std::size_t end;
+         from < trace.size() && (end = trace.find('\n', from)) != std::string::npos; from = end + 1)
+      std::cout << name << " │ " << trace.substr(from, end - from) << "\n";
+    std::cout << std::flush;
+  }
+
+  const CiRunOptions& options_;
+  const std::filesystem::path scratch_;
+  std::unique_ptr<app::App> app_;
+  GitlabClient gitlab_;
+  std::map<std::string, std::string> shown_;
+  std::map<std::string, std::size_t> traced_;
+};
+
+}  // namespace
+
+void add_ci_lint(CLI::App& parser, Run& run);
+
+void add_ci(CLI::App& parser, const Globals& globals, Run& run) {
+  auto* group = parser.add_subcommand("ci", "Try a .gitlab-ci.yml before it is pushed");
+  group->require_subcommand(1);
+  add_ci_lint(*group, run);
+  auto options = std::make_shared<CiRunOptions>();
+  auto* command = group->add_subcommand(
+      "run", "Run the pipeline of a working tree, uncommitted changes included");
+  command->add_option("path", options->path, "The repository")->capture_default_str();
+  command->add_option("--name", options->name, "Its group/project; local/<folder> if not given");
+  command->add_option("--project", options->others,
+                      "Another repository that it triggers or includes: group/project=directory");
+  command->add_option("--variable", options->variables, "A pipeline variable: KEY=value");
+  command->add_option("--timeout", options->timeout, "Seconds until it gives up")
+      ->capture_default_str();
+  command->callback([&globals, &run, options] {
+    run = [&globals, options] { return CiRun(globals, *options).run(); };
+  });
+}
+
+}  // namespace slipway::cli
