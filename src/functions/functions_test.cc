@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "functions/test_room.h"
+#include "net/client.h"
 
 namespace slipway::functions {
 namespace {
@@ -343,6 +344,28 @@ TEST_F(FunctionsTest, RemovesContainersThatAnEarlierProcessLeft) {
   open();
 
   EXPECT_TRUE(eventually([&] { return containers() == 0; }));
+}
+
+TEST_F(FunctionsTest, GivesWorkToTheContainerThatTheTokenNamesAlone) {
+  open();
+  create("echo", kEcho);
+  const std::string api = invoke("echo").json["env"]["AWS_LAMBDA_RUNTIME_API"];
+  const std::string port = api.substr(0, api.find('/'));
+  net::Client client;
+  const auto status = [&](const std::string& method, const std::string& path) {
+    net::ClientRequest request;
+    request.method = method;
+    request.url = "http://" + path;
+    request.body = method == "POST" ? "1" : "";
+    return client.send(request).status;
+  };
+  const std::string version = "/2018-06-01/runtime/";
+
+  EXPECT_EQ(status("GET", port + "/" + std::string(32, '0') + version + "invocation/next"), 403);
+  EXPECT_EQ(status("GET", port + version + "invocation/next"), 404);
+  EXPECT_EQ(status("POST", port + "/" + std::string(32, '0') + version + "init/error"), 403);
+  EXPECT_EQ(status("POST", api + version + "invocation/other/response"), 400);
+  EXPECT_EQ(invoke("echo").json["count"], 2) << "nothing of it disturbed the container";
 }
 
 TEST_F(FunctionsTest, IsCalledByOtherRooms) {
