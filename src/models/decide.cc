@@ -314,6 +314,7 @@ std::vector<std::string> approval_events(const std::string& before, const std::s
 Json described(const Json& document) {
   Json answer = document;
   answer.erase("ApprovalHistory");
+  answer.erase("Evidence");
   return answer;
 }
 

@@ -4,7 +4,7 @@
 //
 // A document is the material of the Describe answer. A package's document also holds, for
 // Slipway alone, "ApprovalHistory": a list of {At, By, ModelApprovalStatus,
-// ApprovalDescription}, oldest first.
+// ApprovalDescription}, oldest first; and "Evidence" (evidence.h).
 
 #include <cstdint>
 #include <functional>

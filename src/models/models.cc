@@ -50,8 +50,12 @@ void check_packages(store::Reader& reader, const std::string& account, const Jso
 }  // namespace
 
 Models::Models(store::Database& database, const base::Clock& clock, images::Images& images,
-               std::string region)
-    : database_(database), clock_(clock), images_(images), region_(std::move(region)) {}
+               objects::Objects& objects, std::string region)
+    : database_(database),
+      clock_(clock),
+      images_(images),
+      objects_(objects),
+      region_(std::move(region)) {}
 
 std::vector<ServedContainer> Models::containers_of(const std::string& account,
                                                    const std::string& model_name) const {

@@ -7,7 +7,8 @@
 // it. Its number counts up from 1 within the group and is never given twice. It waits for a
 // person (PendingManualApproval), who approves or rejects it; who did what and when stays
 // in the package. Each change writes an event into the outbox in the same transaction:
-// ModelPackage.Created, ModelPackage.Approved, ModelPackage.Rejected.
+// ModelPackage.Created, ModelPackage.Approved, ModelPackage.Rejected; its detail holds the evidence
+// (evidence.h).
 
 #include <map>
 #include <string>
@@ -20,6 +21,12 @@
 
 namespace slipway::images {
 class Images;
+}
+namespace slipway::objects {
+class Objects;
+}
+namespace slipway::models {
+struct Sources;
 }
 
 namespace slipway::models {
@@ -38,7 +45,7 @@ class Models {
  public:
   // The tables of store/resources.h and store/outbox.h exist. The arguments outlive the object.
   Models(store::Database& database, const base::Clock& clock, images::Images& images,
-         std::string region);
+         objects::Objects& objects, std::string region);
 
   // The containers of a model in their order, packages resolved to image and data. Throws
   // Error{ValidationException} "Could not find model …", and where a package it names is gone.
@@ -64,15 +71,23 @@ class Models {
 
   Json search(const std::string& account, const Json& input) const;
 
+  // What SageMaker's own answers have no place for: the package's evidence (evidence.h) with
+  // "ModelApprovalStatus" and "ApprovalHistory", a list of {At, By, ModelApprovalStatus,
+  // ApprovalDescription}. Throws Error{ValidationException} where there is no such package.
+  Json evidence(const std::string& account, const std::string& arn) const;
+
   // Tags of any SageMaker ARN of the account.
   Json add_tags(const std::string& account, const Json& input);
   Json list_tags(const std::string& account, const Json& input) const;
   void delete_tags(const std::string& account, const Json& input);
 
  private:
+  Sources sources_of(const std::string& account) const;
+
   store::Database& database_;
   const base::Clock& clock_;
   images::Images& images_;
+  objects::Objects& objects_;
   const std::string region_;
 };
 

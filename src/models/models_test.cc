@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "images/images.h"
+#include "objects/objects.h"
 #include "store/files.h"
 #include "store/outbox.h"
 #include "store/resources.h"
@@ -29,10 +30,14 @@ class ModelsTest : public testing::Test {
     spool_ = std::make_unique<store::Spool>(directory_ / "spool");
     images_ = std::make_unique<images::Images>(*database_, clock_, store::system_disk(), *spool_,
                                                images::ImagesOptions{.directory = directory_});
-    models_ = std::make_unique<Models>(*database_, clock_, *images_, "us-east-1");
+    objects_ = std::make_unique<objects::Objects>(
+        *database_, clock_, store::system_disk(), *spool_,
+        objects::ObjectsOptions{.directory = directory_ / "objects"});
+    models_ = std::make_unique<Models>(*database_, clock_, *images_, *objects_, "us-east-1");
   }
   void TearDown() override {
     models_.reset();
+    objects_.reset();
     images_.reset();
     spool_.reset();
     fs::remove_all(directory_);
@@ -97,6 +102,7 @@ class ModelsTest : public testing::Test {
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<store::Spool> spool_;
   std::unique_ptr<images::Images> images_;
+  std::unique_ptr<objects::Objects> objects_;
   std::unique_ptr<Models> models_;
 };
 
@@ -347,6 +353,84 @@ TEST_F(ModelsTest, TagsOfAVersionGoWithIt) {
 
   EXPECT_TRUE(
       database_->read([&](store::Reader& reader) { return store::tags_of(reader, arn); }).empty());
+}
+
+Json of_data(const std::string& url) {
+  return {{"InferenceSpecification",
+           {{"Containers", {{{"Image", "elsewhere/repo:1"}, {"ModelDataUrl", url}}}}}}};
+}
+
+TEST_F(ModelsTest, EvidenceIsGatheredAtRegistration) {
+  objects_->ensure_bucket(kAccount, "data");
+  objects_->put(kAccount, "data", "m.tar.gz", "weights");
+  objects_->put(kAccount, "data", "report.json",
+                R"({"classification": {"f1": {"value": 0.9}, "auc": {"value": 0.8}}})");
+  create_group("tumour");
+  const std::string first =
+      create_version("tumour", {{"ModelApprovalStatus", "Approved"},
+                                {"CustomerMetadataProperties", {{"metric.f1", "0.75"}}}});
+  create_version("tumour");  // waits: not live
+  Json more = of_data("s3://data/m.tar.gz");
+  more["CustomerMetadataProperties"] = {
+      {"commit", "4f2a"}, {"dataDigest", "sha256:d"}, {"metric.f1", "0.1"}};
+  more["ModelMetrics"] = {
+      {"ModelQuality",
+       {{"Statistics",
+         {{"ContentType", "application/json"}, {"S3Uri", "s3://data/report.json"}}}}}};
+  const std::string arn = create_version("tumour", more);
+
+  const Json evidence = models_->evidence(kAccount, arn);
+
+  EXPECT_EQ(evidence["Commit"], "4f2a");
+  EXPECT_EQ(evidence["DataDigest"], "sha256:d");
+  EXPECT_EQ(evidence["ModelData"], Json::parse(R"([{"Url": "s3://data/m.tar.gz",
+                             "Digest": "md5:63f4f1e9b725370f459720575cd5f953"}])"));
+  EXPECT_EQ(evidence["Images"], Json::array());  // it lies elsewhere
+  EXPECT_EQ(evidence["Metrics"], Json::parse(R"({"f1": 0.9, "auc": 0.8})"));
+  EXPECT_EQ(
+      evidence["Live"],
+      (Json{{"ModelPackageArn", first}, {"ModelPackageVersion", 1}, {"Metrics", {{"f1", 0.75}}}}));
+  EXPECT_EQ(evidence["Difference"].size(), 1u);
+  EXPECT_NEAR(evidence["Difference"]["f1"].get<double>(), 0.15, 1e-9);
+  // Stock clients see what they wrote and nothing else.
+  const Json described = models_->describe_package(kAccount, {{"ModelPackageName", arn}});
+  EXPECT_FALSE(described.contains("Evidence"));
+  EXPECT_EQ(described["CustomerMetadataProperties"], more["CustomerMetadataProperties"]);
+  const auto all =
+      database_->read([](store::Reader& reader) { return store::events_after(reader, 0, 100); });
+  EXPECT_EQ(all.back().detail["Evidence"]["Commit"], "4f2a");
+  EXPECT_EQ(refusal([&] { models_->evidence(kAccount, arn + "9"); }).first, "ValidationException");
+}
+
+TEST_F(ModelsTest, WhatChangedSinceIsNotApproved) {
+  objects_->ensure_bucket(kAccount, "data");
+  objects_->put(kAccount, "data", "m.tar.gz", "weights");
+  create_group("tumour");
+  const std::string arn = create_version("tumour", of_data("s3://data/m.tar.gz"));
+  const std::string folder = create_version("tumour", of_data("s3://data/folder/"));
+
+  objects_->put(kAccount, "data", "m.tar.gz", "others");
+  const Refusal refused = refusal([&] { approve(arn); });
+  EXPECT_EQ(refused.first, "ConflictException");
+  EXPECT_EQ(refused.second,
+            "The model package " + arn +
+                " cannot be approved, because it is not what was registered: the model data "
+                "s3://data/m.tar.gz had the digest md5:63f4f1e9b725370f459720575cd5f953 and has "
+                "md5:5e2bab0ecb94c4ea40777733195abe1b now. Register a new version.");
+  EXPECT_EQ(models_->evidence(kAccount, arn)["ModelApprovalStatus"], "PendingManualApproval");
+  // It may be rejected, and approved when it is again what it was.
+  EXPECT_NO_THROW(approve(arn, "Rejected"));
+  objects_->put(kAccount, "data", "m.tar.gz", "weights");
+  EXPECT_NO_THROW(approve(arn));
+  const Json history = models_->evidence(kAccount, arn)["ApprovalHistory"];
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history[2]["By"], caller().arn);
+  // Where nothing was known at registration there is nothing to compare with.
+  objects_->put(kAccount, "data", "folder/x", "1");
+  EXPECT_NO_THROW(approve(folder));
+  const std::string later = create_version("tumour", of_data("s3://data/folder/"));
+  objects_->put(kAccount, "data", "folder/y", "1");
+  EXPECT_EQ(refusal([&] { approve(later); }).first, "ConflictException");
 }
 
 }  // namespace

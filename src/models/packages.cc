@@ -5,8 +5,9 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/ids.h"
-#include "images/images.h"
+#include "base/strings.h"
 #include "models/decide.h"
+#include "models/evidence.h"
 #include "models/models.h"
 #include "models/requests.h"
 #include "store/outbox.h"
@@ -91,7 +92,7 @@ Json event_detail(const Json& document) {
   for (const char* member :
        {"ModelPackageArn", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageName",
         "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification",
-        "CustomerMetadataProperties", "MetadataProperties"}) {
+        "CustomerMetadataProperties", "MetadataProperties", "Evidence"}) {
     if (document.contains(member)) detail[member] = document[member];
   }
   detail["By"] = document["LastModifiedBy"]["IamIdentity"]["Arn"];
@@ -109,18 +110,6 @@ void append_events(store::Transaction& transaction, const store::Resource& packa
   }
 }
 
-DigestOf digests_from(images::Images& images, const std::string& account) {
-  return [&images, account](const std::string& image) -> std::optional<std::string> {
-    try {
-      return images.resolve(account, image).digest;
-    } catch (const Error& error) {
-      // An image that lies elsewhere is allowed; it has no digest that we could vouch for.
-      if (error.code() == "ValidationException") return std::nullopt;
-      throw;
-    }
-  };
-}
-
 // The input with the digest of every image that this registry has.
 Json with_digests(Json input, const DigestOf& digest_of) {
   if (input.contains("InferenceSpecification")) {
@@ -134,6 +123,37 @@ Json with_digests(Json input, const DigestOf& digest_of) {
   return input;
 }
 
+// The version that a new one is compared with: the newest approved one of the group.
+std::optional<Json> live_version(store::Reader& reader, const std::string& account,
+                                 const std::string& group) {
+  store::ListQuery query;
+  query.account = account;
+  query.kind = kPackageKind;
+  query.parent = group;
+  query.status = "Approved";
+  query.sort_by = store::SortBy::kName;
+  query.order = store::Order::kDescending;
+  query.limit = 1;
+  store::Page page = store::list(reader, query);
+  if (page.items.empty()) return std::nullopt;
+  return std::move(page.items.front().document);
+}
+
+bool asks_for_approval(const Json& input) {
+  return base::text_or(input, "ModelApprovalStatus") == "Approved";
+}
+
+// What was looked at must be what goes live.
+void check_unchanged(const Json& document, const Json& material) {
+  const std::vector<std::string> changes =
+      changes_of(base::object_or_empty(document, "Evidence"), material);
+  if (changes.empty()) return;
+  throw Error("ConflictException",
+              "The model package " + base::text_or(document, "ModelPackageArn") +
+                  " cannot be approved, because it is not what was registered: " +
+                  base::join(changes, "; ") + ". Register a new version.");
+}
+
 }  // namespace
 
 Json Models::create_package(const wire::Caller& caller, const Json& input) {
@@ -142,7 +162,11 @@ Json Models::create_package(const wire::Caller& caller, const Json& input) {
     throw Error("ValidationException",
                 "A model package needs either a ModelPackageGroupName or a ModelPackageName.");
   }
-  const Json resolved = with_digests(input, digests_from(images_, caller.account));
+  const Sources sources = sources_of(caller.account);
+  const Json resolved = with_digests(input, sources.image);
+  const Json material =
+      material_of(base::object_or_empty(resolved, "InferenceSpecification"), sources);
+  const Json metrics = metrics_of(resolved, sources);
   const std::string arn = database_.write([&](store::Transaction& transaction) {
     if (const auto before = repeated(transaction, caller.account, input)) return *before;
     const base::Millis now = clock_.now();
@@ -168,6 +192,9 @@ Json Models::create_package(const wire::Caller& caller, const Json& input) {
       throw Error("ValidationException", "Model Package already exists: " + created);
     }
     package.document = package_document(resolved, id, created, caller, now);
+    package.document["Evidence"] = evidence_of(
+        package.document, material, metrics,
+        group.empty() ? std::nullopt : live_version(transaction, caller.account, group));
     package.status = base::text_or(package.document, "ModelApprovalStatus");
     store::create(transaction, package);
     store::set_tags(transaction, created, tags_in(input));
@@ -191,18 +218,46 @@ Json Models::describe_package(const std::string& account, const Json& input) con
 Json Models::update_package(const wire::Caller& caller, const Json& input) {
   const PackageId id = package_id(base::text_or(input, "ModelPackageArn"));
   const std::string arn = package_arn(region_, caller.account, id);
-  const Json resolved = with_digests(input, digests_from(images_, caller.account));
+  const Sources sources = sources_of(caller.account);
+  const Json resolved = with_digests(input, sources.image);
+  const bool other_material = resolved.contains("InferenceSpecification");
+  Json material;
+  if (other_material) {
+    material = material_of(resolved["InferenceSpecification"], sources);
+  } else if (asks_for_approval(input)) {
+    const auto stored = database_.read([&](store::Reader& reader) {
+      return store::find(reader, caller.account, kPackageKind, id.resource_name());
+    });
+    if (!stored) refuse_unknown_package(arn);
+    material =
+        material_of(base::object_or_empty(stored->document, "InferenceSpecification"), sources);
+  }
   database_.write([&](store::Transaction& transaction) {
     auto package = store::find(transaction, caller.account, kPackageKind, id.resource_name());
     if (!package) refuse_unknown_package(arn);
     const std::string before = package->status;
     package->modified = clock_.now();
+    const bool newly_approved = asks_for_approval(input) && before != "Approved";
+    if (newly_approved && !other_material) check_unchanged(package->document, material);
     update_package_document(package->document, resolved, caller, package->modified);
+    if (other_material) package->document["Evidence"].update(material);
     package->status = base::text_or(package->document, "ModelApprovalStatus");
     store::update(transaction, *package);
     append_events(transaction, *package, approval_events(before, package->status));
   });
   return {{"ModelPackageArn", arn}};
+}
+
+Json Models::evidence(const std::string& account, const std::string& arn) const {
+  const PackageId id = package_id(arn);
+  const auto package = database_.read([&](store::Reader& reader) {
+    return store::find(reader, account, kPackageKind, id.resource_name());
+  });
+  if (!package) refuse_unknown_package(package_arn(region_, account, id));
+  Json answer = base::object_or_empty(package->document, "Evidence");
+  for (const char* member : {"ModelApprovalStatus", "ApprovalHistory"})
+    if (package->document.contains(member)) answer[member] = package->document[member];
+  return answer;
 }
 
 void Models::delete_package(const std::string& account, const Json& input) {

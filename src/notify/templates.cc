@@ -91,6 +91,7 @@ std::optional<Notice> registered(const store::Event& event) {
   notice.page.title = model + " " + version + (waits ? " waits for approval" : " is registered");
   notice.page.facts = {{"Model", model},
                        {"Version", version},
+                       {"Release", member(evidence, "Release")},
                        {"Registered by", member(detail, "By")},
                        {"Commit", member(evidence, "Commit")},
                        {"Image", images_of(evidence)},
