@@ -19,6 +19,7 @@ Sources sources_of(const ci::Assignment& assignment, const ci::Variables& variab
   Sources sources;
   sources.strategy = strategy_of(variables);
   sources.depth = depth_of(assignment.project, variables);
+  sources.depth_is_asked = ci_config::find(variables, "GIT_DEPTH") != nullptr;
   sources.refspecs = refspecs(assignment.pipeline, sources.depth);
   sources.sha = assignment.pipeline.sha;
   sources.ref = assignment.pipeline.ref;

@@ -21,14 +21,17 @@ constexpr std::chrono::milliseconds kBreath{40};        // between two appends o
 constexpr base::Millis kLookEvery = 1000;               // for a cancellation
 constexpr std::chrono::seconds kAfterStopPatience{30};  // beyond after_script's own time
 
+bool is_protected(const Workshop& workshop, const ci::Assignment& assignment) {
+  const std::string kind = assignment.pipeline.tag ? "refs/tags/" : "refs/heads/";
+  return workshop.forge.is_protected(assignment.project, kind + assignment.pipeline.ref);
+}
+
 PlanFacts facts_of(const Workshop& workshop, const ci::Assignment& assignment, const JobRow& row,
                    int place) {
   PlanFacts facts;
   facts.place = place;
   facts.slot = row.slot;
-  const std::string kind = assignment.pipeline.tag ? "refs/tags/" : "refs/heads/";
-  facts.is_protected =
-      workshop.forge.is_protected(assignment.project, kind + assignment.pipeline.ref);
+  facts.is_protected = is_protected(workshop, assignment);
   facts.last_change = [&](const std::string& path) {
     const auto commits = workshop.forge.repository(assignment.project.id)
                              .history(assignment.pipeline.sha, path, 0, 1);
@@ -42,6 +45,13 @@ void write_text(const fs::path& path, const std::string& text, mode_t mode) {
   file << text;
   if (!file.flush()) base::throw_errno("writing " + path.string());
   ::chmod(path.c_str(), mode);
+}
+
+// Jobs of protected refs never work where others have written.
+JobPlaces places_of(const Workshop& workshop, const JobRow& row, bool is_protected) {
+  JobPlaces places(workshop.options.directory, row.job, row.project, row.slot);
+  if (is_protected) places.build += "-protected";
+  return places;
 }
 
 bool is_root_user(const std::string& user) {
@@ -58,7 +68,7 @@ JobRun::JobRun(const Workshop& workshop, ci::Assignment assignment, JobRow row, 
       row_(std::move(row)),
       place_(place),
       wake_(wake),
-      places_(workshop.options.directory, row_.job, row_.project, row_.slot),
+      places_(places_of(workshop, row_, is_protected(workshop, assignment_))),
       plan_(plan_of(assignment_, facts_of(workshop, assignment_, row_, place))),
       trace_(workshop.queue, row_.job),
       packing_(workshop, assignment_, plan_, places_,

@@ -70,7 +70,7 @@ std::string commands(const ScriptSpec& spec, const std::vector<std::string>& lin
 
 std::string section(std::string_view which, std::string_view name, std::string_view rest) {
   return "printf '\\033[0Ksection_" + std::string(which) + ":%s:" + std::string(name) +
-         "\\r\\033[0K%s\\n' \"$(date +%s)\" " + shell_word(rest) + "\n";
+         "\\r\\033[0K%s\\n' \"$(now)\" " + shell_word(rest) + "\n";
 }
 
 std::string title(std::string_view text) {
@@ -125,7 +125,13 @@ std::string driver(const ScriptSpec& spec) {
       "}\n"
       "record() { printf '%s' \"$code\" > \"$files/.exit.new\"; mv -f \"$files/.exit.new\" "
       "\"$files/.exit\"; }\n"
-      "trap stop TERM\n";
+      "trap stop TERM\n"
+      // Bash can tell the time without a process.
+      "if [ -n \"$BASH_VERSION\" ]; then\n"
+      "  now() { printf '%(%s)T' -1; }\n"
+      "else\n"
+      "  now() { date +%s; }\n"
+      "fi\n";
   for (const std::string& name : spec.host_names) {
     text += "printf '127.0.0.1 %s\\n' " + shell_word(name) + " >> /etc/hosts 2>/dev/null\n";
   }

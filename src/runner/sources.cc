@@ -1,5 +1,6 @@
 #include "runner/sources.h"
 
+#include <optional>
 #include <set>
 
 #include <sys/stat.h>
@@ -14,6 +15,10 @@ namespace slipway::runner {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Beyond this git is quicker than copying.
+constexpr std::uint64_t kSmallBytes = 4u << 20;
+constexpr std::size_t kSmallFiles = 400;
 
 void write_text(const fs::path& path, const std::string& text) {
   store::Disk& disk = store::system_disk();
@@ -152,11 +157,8 @@ void empty_directory(const fs::path& directory) {
   fs::create_directories(directory);
 }
 
-void fetch_and_checkout(const Sources& sources, bool fresh,
-                        const std::function<void(std::string_view)>& print) {
-  Git git(sources, print);
-  write_git_directory(sources);
-  git.fetch();
+void check_out(const Sources& sources, Git& git, bool fresh,
+               const std::function<void(std::string_view)>& print) {
   if (!sources.checkout) {
     print("Skipping Git checkout\n");
     return;
@@ -173,17 +175,108 @@ void fetch_and_checkout(const Sources& sources, bool fresh,
   }
 }
 
+void remove_git_directory(const fs::path& git) {
+  if (is_real_directory(git)) {
+    containers::remove_tree(git);
+  } else {
+    fs::remove(git);
+  }
+}
+
+// The files below objects/, where they are few and small.
+std::optional<std::vector<fs::path>> small_objects(const fs::path& objects) {
+  std::vector<fs::path> files;
+  std::uint64_t bytes = 0;
+  if (fs::exists(objects / "info/alternates")) return std::nullopt;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(objects)) {
+    if (!entry.is_regular_file()) continue;
+    bytes += entry.file_size();
+    files.push_back(entry.path().lexically_relative(objects));
+    if (bytes > kSmallBytes || files.size() > kSmallFiles) return std::nullopt;
+  }
+  return files;
+}
+
+// The object that a ref of a bare repository names.
+std::optional<std::string> read_ref(const fs::path& repository, const std::string& name) {
+  constexpr std::size_t kDigits = 40;
+  std::error_code error;
+  if (fs::is_regular_file(repository / name, error)) {
+    const std::string text = store::read_file(repository / name, 4096);
+    return text.size() >= kDigits ? std::optional(text.substr(0, kDigits)) : std::nullopt;
+  }
+  if (!fs::is_regular_file(repository / "packed-refs", error)) return std::nullopt;
+  const std::string packed = store::read_file(repository / "packed-refs");
+  const std::size_t at = packed.find(" " + name + "\n");
+  if (at == std::string::npos || at < kDigits) return std::nullopt;
+  return packed.substr(at - kDigits, kDigits);
+}
+
+// False where the pipeline's own ref, the first, is not there.
+bool copy_refs(const Sources& sources) {
+  bool found_first = false;
+  for (const std::string& refspec : sources.refspecs) {
+    const std::size_t colon = refspec.find(':');
+    const std::size_t begin = refspec.starts_with('+') ? 1 : 0;
+    const auto object = read_ref(sources.repository, refspec.substr(begin, colon - begin));
+    if (!object) continue;
+    if (&refspec == &sources.refspecs.front()) found_first = true;
+    const fs::path to = sources.directory / ".git" / refspec.substr(colon + 1);
+    fs::create_directories(to.parent_path());
+    write_text(to, *object + "\n");
+  }
+  return found_first;
+}
+
+void fetch_and_check_out(const Sources& sources, bool fresh,
+                         const std::function<void(std::string_view)>& print) {
+  Git git(sources, print);
+  write_git_directory(sources);
+  git.fetch();
+  check_out(sources, git, fresh, print);
+}
+
+bool copy_and_check_out(const Sources& sources, bool fresh,
+                        const std::function<void(std::string_view)>& print) {
+  if (sources.depth == 0 || sources.depth_is_asked || !copy_small_repository(sources)) return false;
+  Git git(sources, print);
+  try {
+    check_out(sources, git, fresh, print);
+    return true;
+  } catch (const Error&) {
+    // Git may have packed the repository just then.
+    remove_git_directory(sources.directory / ".git");
+    return false;
+  }
+}
+
 }  // namespace
+
+bool copy_small_repository(const Sources& sources) {
+  const fs::path from = sources.repository / "objects";
+  const fs::path git = sources.directory / ".git";
+  try {
+    const auto files = small_objects(from);
+    if (!files) return false;
+    remove_git_directory(git);
+    write_git_directory(sources);
+    for (const fs::path& file : *files) {
+      fs::create_directories((git / "objects" / file).parent_path());
+      fs::copy_file(from / file, git / "objects" / file);
+    }
+    if (copy_refs(sources)) return true;
+  } catch (const std::exception&) {
+    // The repository changes while it is copied; fetching can deal with that.
+  }
+  remove_git_directory(git);
+  return false;
+}
 
 bool clean_git_directory(const fs::path& directory) {
   static const std::set<std::string> kData{"objects", "refs", "packed-refs", "shallow"};
   const fs::path git = directory / ".git";
   const auto give_up = [&] {
-    if (is_real_directory(git)) {
-      containers::remove_tree(git);
-    } else {
-      fs::remove(git);
-    }
+    remove_git_directory(git);
     return false;
   };
   if (!is_real_directory(git) || !is_real_directory(git / "objects") ||
@@ -221,21 +314,23 @@ void get_sources(const Sources& sources, const std::function<void(std::string_vi
   print(sources.depth > 0
             ? "Fetching changes with git depth set to " + std::to_string(sources.depth) + "...\n"
             : "Fetching changes...\n");
-  const bool reused = sources.strategy == GitStrategy::kFetch &&
-                      is_real_directory(sources.directory) &&
-                      clean_git_directory(sources.directory);
-  if (reused) {
-    try {
-      fetch_and_checkout(sources, false, print);
-      return;
-    } catch (const Error& error) {
-      print("The directory of an earlier job cannot be used (" + error.message() +
-            "); making a new one.\n");
+  const bool there =
+      sources.strategy == GitStrategy::kFetch && is_real_directory(sources.directory);
+  if (there) {
+    if (copy_and_check_out(sources, false, print)) return;
+    if (clean_git_directory(sources.directory)) {
+      try {
+        fetch_and_check_out(sources, false, print);
+        return;
+      } catch (const Error& error) {
+        print("The directory of an earlier job cannot be used (" + error.message() +
+              "); making a new one.\n");
+      }
     }
   }
   empty_directory(sources.directory);
   print("Created fresh repository.\n");
-  fetch_and_checkout(sources, true, print);
+  if (!copy_and_check_out(sources, true, print)) fetch_and_check_out(sources, true, print);
 }
 
 }  // namespace slipway::runner

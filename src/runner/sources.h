@@ -21,6 +21,7 @@ struct Sources {
   std::filesystem::path directory;   // the working tree
   GitStrategy strategy = GitStrategy::kFetch;
   int depth = 20;
+  bool depth_is_asked = false;  // by the job: then the history is not to be longer either
   std::vector<std::string> refspecs;
   std::string sha;
   std::string ref;  // for the trace
@@ -34,6 +35,11 @@ struct Sources {
 
 // Throws Error with git's words. `print` gets lines for the trace.
 void get_sources(const Sources& sources, const std::function<void(std::string_view)>& print);
+
+// Makes a new .git by copying what the repository has, which takes no process of git's: most of a
+// small job's start. False where the repository is not small, and then nothing is changed, or where
+// it changed meanwhile, and then there is no .git.
+bool copy_small_repository(const Sources& sources);
 
 // Leaves in <directory>/.git only what git may trust. False where there is nothing to go on with,
 // and then no .git.
