@@ -35,6 +35,11 @@ class Source {
   // Paths changed by the push, or against `compare_to` where not empty; nothing where there is no
   // diff (a new branch, a schedule, a tag), which makes rules:changes true.
   virtual std::optional<std::vector<std::string>> changed_paths(const std::string& compare_to) = 0;
+  // A file of a job's artifacts in the parent pipeline: include:artifact of a child pipeline.
+  virtual std::optional<std::string> artifact(const std::string& /*job*/,
+                                              const std::string& /*path*/) {
+    return std::nullopt;
+  }
 };
 
 struct Context {
@@ -113,10 +118,16 @@ struct Plan {
   std::string auto_cancel = "conservative";  // workflow:auto_cancel:on_new_commit
 };
 
+struct Where {
+  std::string file;
+  int line = 0;  // from 1; 0: not known
+};
+
 struct Result {
   std::optional<Plan> plan;  // nothing where there are errors
   // In GitLab's words: "jobs:test config contains unknown keys: scripts".
   std::vector<std::string> errors;
+  std::vector<Where> error_places;  // of each error
   std::vector<std::string> warnings;
   // No error, and no pipeline: workflow:rules filtered it out, or no job is left.
   bool filtered = false;

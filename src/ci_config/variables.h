@@ -34,6 +34,12 @@ std::string expand(std::string_view text, const Variables& variables, bool keep_
 // is. Duplicates are gone; the order is that of the last occurrence.
 Variables expand_all(const Variables& variables);
 
+// Of each key only the one that counts, in the order of the last occurrences.
+Variables without_duplicates(const Variables& variables);
+
+// The keys that `text` refers to, in their order, as often as it does.
+std::vector<std::string> names_referred_to(std::string_view text);
+
 // Lower-case, all but [a-z0-9] as "-", 63 bytes, no "-" at either end: CI_COMMIT_REF_SLUG.
 std::string slug(std::string_view text);
 

@@ -1,0 +1,332 @@
+#include "ci_config/yaml_reader.h"
+
+#include <map>
+#include <sstream>
+#include <unordered_map>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "ci_config/yaml_scalar.h"
+
+namespace slipway::ci_config {
+namespace {
+
+constexpr std::size_t kMostDocuments = 16;
+
+[[noreturn]] void fail(const std::string& message, int line = 0) {
+  throw base::Error("InvalidConfig", message, 400, line > 0 ? Json{{"line", line}} : Json(nullptr));
+}
+
+[[noreturn]] void fail_at(const std::string& problem, int line, int column) {
+  fail("(<unknown>): " + problem + " at line " + std::to_string(line) + " column " +
+           std::to_string(column),
+       line);
+}
+
+// Builds the document out of yaml-cpp's events. The events are used rather than its nodes because
+// only they keep the difference between 'on' and on, and the order of merge keys.
+class Builder final : public YAML::EventHandler {
+ public:
+  Builder(int file, Budget& budget, const YamlLimits& limits)
+      : file_(file), budget_(budget), limits_(limits) {}
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnAnchor(const YAML::Mark&, const std::string&) override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Node node;
+    node.position = at(mark);
+    finish(std::move(node), anchor, Plain::kYes);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    // The anchor is there (yaml-cpp knows it) but not closed: the document contains itself.
+    if (found == anchors_.end()) fail("The parsed YAML is too big", mark.line + 1);
+    finish(budget_.copy(found->second), 0, Plain::kYes);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    const bool plain = tag == "?" || tag.empty();
+    last_scalar_ = plain ? Position{} : at(mark);
+    Node node;
+    if (plain || (tag.starts_with("tag:yaml.org,2002:") && tag != "tag:yaml.org,2002:str")) {
+      try {
+        node = resolve_plain(value);
+      } catch (const base::Error& error) {
+        fail(error.message(), mark.line + 1);
+      }
+    } else if (tag == "!reference") {
+      fail("!reference \"" + value + "\" is not valid", mark.line + 1);
+    } else {
+      node = Node::of_text(value);
+    }
+    node.position = at(mark);
+    finish(std::move(node), anchor, plain ? Plain::kYes : Plain::kNo);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(mark, tag == "!reference" ? Kind::kReference : Kind::kSequence, anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    if (tag == "!reference") fail("!reference {} is not valid", mark.line + 1);
+    open(mark, Kind::kMapping, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override { close(); }
+
+  // Where the last scalar with quotes or a tag begins; line 0 where a plain one came last.
+  Position last_scalar() const { return last_scalar_; }
+
+  std::optional<Node> take() { return std::exchange(root_, std::nullopt); }
+
+  // Where the innermost collection that is still open begins: what libyaml reports.
+  Position innermost() const { return open_.empty() ? Position{} : open_.back().node.position; }
+  bool inside(Kind kind) const { return !open_.empty() && open_.back().node.is(kind); }
+
+ private:
+  enum class Plain { kYes, kNo };
+
+  struct Open {
+    Node node;
+    YAML::anchor_t anchor = 0;
+    // Of a mapping: the key that waits for its value, and where each key is.
+    std::optional<Member> key;
+    bool merges = false;
+    std::unordered_map<std::string, std::size_t> places;
+  };
+
+  Position at(const YAML::Mark& mark) const { return {file_, mark.line + 1, mark.column + 1}; }
+
+  void open(const YAML::Mark& mark, Kind kind, YAML::anchor_t anchor) {
+    if (static_cast<int>(open_.size()) >= limits_.depth) fail("The parsed YAML is too big");
+    budget_.spend(1);
+    Open& one = open_.emplace_back();
+    one.node.kind = kind;
+    one.node.position = at(mark);
+    one.anchor = anchor;
+  }
+
+  void close() {
+    Open one = std::move(open_.back());
+    open_.pop_back();
+    if (one.node.is(Kind::kReference)) check_reference(one.node);
+    finish(std::move(one.node), one.anchor, Plain::kNo);
+  }
+
+  static void check_reference(const Node& node) {
+    bool valid = !node.items.empty();
+    for (const Node& item : node.items) valid = valid && item.is_text();
+    if (!valid) {
+      fail("!reference is not valid: it needs a list of strings", node.position.line);
+    }
+  }
+
+  void finish(Node node, YAML::anchor_t anchor, Plain plain) {
+    budget_.spend(1);
+    if (anchor != 0) anchors_[anchor] = budget_.copy(node);
+    if (open_.empty()) {
+      root_ = std::move(node);
+      return;
+    }
+    Open& parent = open_.back();
+    if (!parent.node.is_mapping()) {
+      parent.node.items.push_back(std::move(node));
+    } else if (!parent.key) {
+      parent.merges = plain == Plain::kYes && node.is_text() && node.text == "<<";
+      parent.key = Member{node.text, node.kind, {}};
+    } else {
+      Member member = std::move(*parent.key);
+      parent.key.reset();
+      if (!parent.merges || !merge(parent, node)) {
+        member.value = std::move(node);
+        put(parent, std::move(member));
+      }
+    }
+  }
+
+  static void put(Open& parent, Member member) {
+    const auto [place, is_new] = parent.places.emplace(member.key, parent.node.members.size());
+    if (is_new) {
+      parent.node.members.push_back(std::move(member));
+    } else {
+      parent.node.members[place->second].value = std::move(member.value);
+    }
+  }
+
+  // As Psych does: what is merged replaces the keys before it; keys after it replace what is
+  // merged; of a list, earlier mappings win.
+  bool merge(Open& parent, const Node& value) {
+    if (value.is_mapping()) {
+      budget_.spend(count_nodes(value));
+      for (const Member& member : value.members) put(parent, member);
+      return true;
+    }
+    if (!value.is_sequence()) return false;
+    for (const Node& item : value.items) {
+      if (!item.is_mapping()) return false;
+    }
+    for (auto item = value.items.rbegin(); item != value.items.rend(); ++item) {
+      budget_.spend(count_nodes(*item));
+      for (const Member& member : item->members) put(parent, member);
+    }
+    return true;
+  }
+
+  const int file_;
+  Budget& budget_;
+  const YamlLimits& limits_;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, Node> anchors_;
+  std::optional<Node> root_;
+  Position last_scalar_;
+};
+
+struct Wording {
+  std::string_view theirs;  // yaml-cpp's message begins so
+  std::string_view ours;    // libyaml's problem and context
+  bool at_collection;       // libyaml reports where the collection begins
+};
+
+constexpr Wording kWordings[] = {
+    {"end of map not found", "did not find expected key while parsing a block mapping", true},
+    {"end of sequence not found",
+     "did not find expected '-' indicator while parsing a block collection", true},
+    {"end of map flow not found", "did not find expected ',' or '}' while parsing a flow mapping",
+     true},
+    {"end of sequence flow not found",
+     "did not find expected ',' or ']' while parsing a flow sequence", true},
+    {"illegal map value", "mapping values are not allowed in this context", false},
+    {"illegal map key", "mapping keys are not allowed in this context", false},
+    {"illegal block entry", "block sequence entries are not allowed in this context", false},
+    {"illegal document indicator in scalar",
+     "found unexpected document indicator while scanning a quoted scalar", false},
+    {"unknown escape character", "found unknown escape character while parsing a quoted scalar",
+     false},
+    {"unknown token",
+     "found character that cannot start any token while scanning for the next token", false},
+    {"illegal tab when looking for indentation",
+     "found character that cannot start any token while scanning for the next token", false},
+    {"illegal flow end", "did not find expected node content while parsing a block node", false},
+    {"alias not found after *",
+     "did not find expected alphabetic or numeric character while scanning an alias", false},
+    {"anchor not found after &",
+     "did not find expected alphabetic or numeric character while scanning an anchor", false},
+};
+
+std::size_t offset_of(const std::string& text, int line, int column) {
+  std::size_t start = 0;
+  for (int i = 1; i < line; ++i) {
+    const std::size_t end = text.find('\n', start);
+    if (end == std::string::npos) return text.size();
+    start = end + 1;
+  }
+  return std::min(text.size(), start + static_cast<std::size_t>(column - 1));
+}
+
+// yaml-cpp takes a quoted text that is never closed for one that ends with the file. Only the last
+// scalar can be such a one.
+void check_last_quote(const std::string& text, Position start) {
+  if (start.line == 0) return;
+  std::size_t i = text.find_first_of("\"'|>", offset_of(text, start.line, start.column));
+  if (i == std::string::npos || text[i] == '|' || text[i] == '>') return;
+  const char quote = text[i++];
+  while (i < text.size() && text[i] != quote) {
+    i += quote == '"' && text[i] == '\\' ? 2 : 1;
+    // Two single quotes are one in the text.
+    if (quote == '\'' && i + 1 < text.size() && text[i] == quote && text[i + 1] == quote) i += 2;
+  }
+  if (i < text.size()) return;
+  fail_at("found unexpected end of stream while scanning a quoted scalar", start.line,
+          start.column);
+}
+
+// The name of the alias at a place: "*name".
+std::string alias_at(const std::string& text, int line, int column) {
+  const std::size_t start = text.find('*', offset_of(text, line, column));
+  if (start == std::string::npos) return "";
+  const std::size_t end = text.find_first_of(" \t\r\n,[]{}", start);
+  return text.substr(start + 1, end == std::string::npos ? end : end - start - 1);
+}
+
+[[noreturn]] void fail_as_libyaml(const YAML::Exception& error, const Builder& builder,
+                                  const std::string& text) {
+  const int line = error.mark.line + 1;
+  const int column = error.mark.column + 1;
+  if (error.msg.starts_with("the referenced anchor is not defined")) {
+    fail("An alias referenced an unknown anchor: " + alias_at(text, line, column), line);
+  }
+  for (const Wording& wording : kWordings) {
+    if (!error.msg.starts_with(wording.theirs)) continue;
+    const Position open = builder.innermost();
+    if (wording.at_collection && open.line > 0) {
+      fail_at(std::string(wording.ours), open.line, open.column);
+    }
+    fail_at(std::string(wording.ours), line, column);
+  }
+  if (error.msg.find("ecursion") != std::string::npos ||
+      error.msg.find("depth") != std::string::npos) {
+    fail("The parsed YAML is too big");
+  }
+  fail_at(error.msg, line, column);
+}
+
+// libyaml's reader refuses these before anything is parsed.
+void check_characters(const std::string& text) {
+  const bool valid = base::is_utf8(text);
+  int line = 1;
+  int column = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if ((c & 0xC0) != 0x80) ++column;
+    if (!valid && c >= 0x80) {
+      std::size_t length = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+      if (!base::is_utf8(std::string_view(text).substr(i, length))) {
+        fail_at("invalid leading UTF-8 octet", line, column);
+      }
+      i += length - 1;
+      continue;
+    }
+    if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F) {
+      fail_at("control characters are not allowed", line, column);
+    }
+    if (c == '\n') {
+      ++line;
+      column = 0;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Node> read_yaml(const std::string& text, int file, Budget& budget,
+                            const YamlLimits& limits) {
+  if (text.size() > limits.bytes) fail("The parsed YAML is too big");
+  check_characters(text);
+  Builder builder(file, budget, limits);
+  std::vector<Node> documents;
+  try {
+    // With a line's end at the end an open quote is found by check_last_quote(), which knows where
+    // it begins.
+    std::istringstream input(text.ends_with('\n') ? text : text + '\n');
+    YAML::Parser parser(input);
+    while (parser.HandleNextDocument(builder)) {
+      auto root = builder.take();
+      documents.push_back(root ? std::move(*root) : Node{});
+      if (documents.size() > kMostDocuments) fail("The parsed YAML is too big");
+    }
+  } catch (const YAML::Exception& error) {
+    fail_as_libyaml(error, builder, text);
+  }
+  check_last_quote(text, builder.last_scalar());
+  return documents;
+}
+
+}  // namespace slipway::ci_config
