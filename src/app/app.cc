@@ -113,6 +113,7 @@ class Slipway final : public App {
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
     deploy_on_approval(events_, pipelines_);
+    forge_.job_tokens_by([this](std::string_view token) { return ci_.identity_of(token); });
     forge_.on_push([this](const forge::Push& push) { return ci_.pushed(push); });
     jobs_.start();
     endpoints_.start();

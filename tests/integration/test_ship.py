@@ -186,9 +186,9 @@ def test_nobody_to_ask_leaves_the_version_waiting(server, tiny):
 
 @pytest.mark.parametrize("change,stage,reason,log", [
     ({"train.py": "import sys\nprint('no data', file=sys.stderr)\nsys.exit(3)\n"},
-     "train", "exit code: 3", "slipway logs tiny-"),
+     "train", "exit code: 3", "slipway logs pipelines-"),
     ({"evaluate.py": "print('nothing written')\n"},
-     "evaluate", "evaluation.json", "slipway logs tiny-"),
+     "evaluate", "evaluation.json", "slipway logs pipelines-"),
     ({"slipway.yaml": TINY["slipway.yaml"].replace("lint: false", "lint: false, tests: tests"),
       "tests": None}, "validate", "tests", "cat "),
 ])
