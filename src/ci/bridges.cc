@@ -92,40 +92,17 @@ std::string Bridges::obstacle(const Plan& plan) const {
   return "";
 }
 
-// The includes become a configuration of their own. A file out of an artifact is given a path
-// that no repository can have.
-std::string Bridges::include_text(const Plan& plan, Making& making) const {
-  const Json& given = plan.row.job.spec.trigger->include;
-  Json includes = Json::array();
-  for (const Json& each : given.is_array() ? given : Json::array({given})) {
-    if (!each.is_object() || !each.contains("artifact")) {
-      includes.push_back(each);
-      continue;
+std::optional<std::string> Bridges::read_artifact(Id pipeline, const std::string& name,
+                                                  const std::string& path) const {
+  std::optional<Job> source;
+  workshop_.database.read([&](store::Reader& reader) {
+    for (JobRow& row : rows_of(reader, pipeline, false)) {
+      if (row.job.spec.name == name) source = std::move(row.job);
     }
-    const std::string name = base::text_or(each, "job");
-    const std::string path = base::text_or(each, "artifact");
-    std::optional<Job> source;
-    workshop_.database.read([&](store::Reader& reader) {
-      for (JobRow& row : rows_of(reader, plan.pipeline.id, false)) {
-        if (row.job.spec.name == name) source = std::move(row.job);
-      }
-    });
-    if (!source) {
-      throw Error("Invalid", "Job `" + name +
-                                 "` not found in parent pipeline or does not have "
-                                 "artifacts!");
-    }
-    const auto archive = artifacts_.path(*source, "archive");
-    const auto text =
-        archive ? read_from_archive(*archive, path, kConfigurationLimit) : std::nullopt;
-    if (!text) {
-      throw Error("Invalid", "Artifact `" + path + "` of job `" + name + "` does not exist!");
-    }
-    const std::string place = "/.git/artifacts/" + std::to_string(making.files.size()) + "/" + path;
-    making.files[place] = *text;
-    includes.push_back({{"local", place}});
-  }
-  return base::dump_json({{"include", includes}});
+  });
+  const auto archive = source ? artifacts_.path(*source, "archive") : std::nullopt;
+  if (!archive) return std::nullopt;
+  return read_from_archive(*archive, path, kConfigurationLimit);
 }
 
 void Bridges::run(Id id) const {
@@ -168,7 +145,13 @@ void Bridges::run(Id id) const {
       request.sha = pipeline->sha;
       request.before_sha = pipeline->before_sha;
       request.parent = pipeline->id;
-      request.configuration = include_text(plan, making);
+      const Json& given = trigger.include;
+      request.configuration =
+          base::dump_json({{"include", given.is_array() ? given : Json::array({given})}});
+      making.read_artifact = [this, parent = pipeline->id](const std::string& job,
+                                                           const std::string& path) {
+        return read_artifact(parent, job, path);
+      };
     }
     creation_.create(*user, making);
   } catch (const Error& error) {

@@ -29,7 +29,8 @@ class Bridges {
   struct Plan;
   // The failure reason, or nothing.
   std::string obstacle(const Plan& plan) const;
-  std::string include_text(const Plan& plan, Making& making) const;
+  std::optional<std::string> read_artifact(Id pipeline, const std::string& job,
+                                           const std::string& path) const;
   void fail(Id bridge, const std::string& reason, const std::string& message) const;
 
   const Workshop& workshop_;

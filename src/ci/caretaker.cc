@@ -227,8 +227,17 @@ std::optional<base::Millis> Caretaker::run_due() {
     expired = rows_where(reader, "where expires <= ? order by expires limit ?",
                          {now, std::int64_t{kBatch}});
   });
-  for (const JobRow& row : due) look_after(row);
-  for (const JobRow& row : expired) expire(row);
+  // What is wrong with one job must not keep the others waiting.
+  const auto each_alone = [](Id job, auto&& work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      log(Level::kError, "a job's due work could not be done",
+          {{"job", job}, {"reason", error.what()}});
+    }
+  };
+  for (const JobRow& row : due) each_alone(row.job.id, [&] { look_after(row); });
+  for (const JobRow& row : expired) each_alone(row.job.id, [&] { expire(row); });
   auto next = parts_.workshop.database.write([&](store::Transaction& transaction) {
     return start_due_schedules(transaction, now, parts_.workshop.wakes);
   });

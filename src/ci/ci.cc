@@ -69,6 +69,18 @@ JobRow Ci::State::row(Id id) const {
   return std::move(*found);
 }
 
+void Ci::State::check_may_run(const forge::User& user, const Pipeline& of) const {
+  const auto project = workshop.forge.project(of.project);
+  if (!project) throw Error("NotFound", "404 Project Not Found", 404);
+  const forge::Identity identity = identity_of_user(user);
+  const std::string ref = (of.tag ? "refs/tags/" : "refs/heads/") + of.ref;
+  if (workshop.forge.access(identity, *project) < forge::Access::kDeveloper ||
+      (workshop.forge.is_protected(*project, ref) &&
+       !workshop.forge.can_push(identity, *project, ref))) {
+    throw Error("Forbidden", "403 Forbidden", 403);
+  }
+}
+
 std::vector<std::string> Ci::State::secrets_of(Id job) const {
   const JobRow of = row(job);
   std::vector<std::string> secrets;
@@ -259,6 +271,7 @@ std::vector<Pipeline> Ci::pipelines(Id project, const PipelineFilter& filter, in
 }
 
 Pipeline Ci::retry_pipeline(Id id, const forge::User& user) {
+  state_->check_may_run(user, state_->pipeline(id));
   state_->workshop.change([&](Machine& machine) { machine.retry_pipeline(id, user.id); });
   return state_->pipeline(id);
 }

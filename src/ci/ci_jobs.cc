@@ -44,11 +44,13 @@ std::optional<Job> Ci::job(Id id) const {
 }
 
 Job Ci::play(Id id, const forge::User& user, const Variables& variables) {
+  state_->check_may_run(user, state_->pipeline(state_->row(id).job.pipeline));
   return state_->workshop.change(
       [&](Machine& machine) { return machine.play(id, user.id, variables); });
 }
 
 Job Ci::retry(Id id, const forge::User& user) {
+  state_->check_may_run(user, state_->pipeline(state_->row(id).job.pipeline));
   return state_->workshop.change([&](Machine& machine) { return machine.retry(id, user.id); });
 }
 

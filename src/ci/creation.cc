@@ -108,7 +108,7 @@ void Creation::compile(Draft& draft) const {
   context.outer = variables_.outer(draft.project, draft.pipeline);
   ForgeSource source(workshop_.forge, identity_of_user(draft.user), draft.project,
                      draft.pipeline.sha, draft.pipeline.before_sha);
-  for (const auto& [path, content] : draft.making.files) source.put(path, content);
+  source.artifacts_by(draft.making.read_artifact);
   draft.result = ci_config::compile(*text, context, source);
   if (draft.result.filtered) refuse(draft.result.filter_reason);
   if (!draft.result.plan) {

@@ -2,7 +2,7 @@
 
 // From a request to a pipeline: its commit, its configuration, its jobs.
 
-#include <map>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,8 +18,9 @@ struct Making {
   bool may_skip = true;     // by the commit's message or a push option
   bool skip = false;        // the push option ci.skip
   bool authorized = false;  // who pushed may also run
-  // Of a child pipeline: files that the configuration includes, from artifacts.
-  std::map<std::string, std::string> files;
+  // Of a child pipeline: files of its parent's artifacts, which the configuration may include.
+  std::function<std::optional<std::string>(const std::string& job, const std::string& path)>
+      read_artifact;
 };
 
 // Thread-safe.

@@ -82,6 +82,7 @@ class Machine {
   void reset_upstream(const Pipeline& pipeline);
   void inherit(const Pipeline& pipeline);
   void cancel_redundant(const Pipeline& pipeline);
+  void interrupt(const Pipeline& pipeline, int depth);
   void cancel_rows_of(const Pipeline& pipeline, int depth);
   void tell(const char* type, const Pipeline& pipeline);
   void tell_finished(const Job& job);

@@ -181,14 +181,23 @@ void Machine::cancel_redundant(const Pipeline& pipeline) {
       " 'external' and status in ('created', 'waiting_for_resource', 'preparing', 'pending',"
       " 'running', 'scheduled') order by id",
       {pipeline.project, pipeline.ref, pipeline.id, pipeline.sha, now_ - kRedundantFor});
-  for (const Pipeline& each : older) {
-    std::vector<Job> jobs;
-    for (JobRow& row : rows_of(transaction_, each.id, false)) jobs.push_back(std::move(row.job));
-    const std::string mode = base::text_or(each.context, "auto_cancel", "conservative");
-    for (const std::size_t index : redundant(mode, jobs)) {
-      JobRow row = row_of(jobs[index].id);
-      if (is_cancelable(row.job.status)) stop(row);
-    }
+  for (const Pipeline& each : older) interrupt(each, 0);
+}
+
+// By the pipeline's own rule; its children by theirs.
+void Machine::interrupt(const Pipeline& pipeline, int depth) {
+  std::vector<Job> jobs;
+  for (JobRow& row : rows_of(transaction_, pipeline.id, false)) jobs.push_back(std::move(row.job));
+  const std::string mode = base::text_or(pipeline.context, "auto_cancel", "conservative");
+  const auto cancel = redundant(mode, jobs);
+  for (const std::size_t index : cancel) {
+    JobRow row = row_of(jobs[index].id);
+    if (is_cancelable(row.job.status)) stop(row);
+  }
+  if (cancel.empty() || depth >= kDeepestChild) return;
+  for (const Pipeline& child :
+       pipelines_where(transaction_, "where parent = ? order by id", {pipeline.id})) {
+    if (!is_complete(child.status)) interrupt(child, depth + 1);
   }
 }
 

@@ -298,7 +298,14 @@ std::optional<base::Millis> start_due_schedules(store::Transaction& transaction,
   for (Schedule& schedule : due) {
     const base::Millis moment = schedule.next_run.value_or(now);
     // The moments that passed while nobody looked are one.
-    schedule.next_run = base::Cron(schedule.cron, schedule.time_zone).next_after(now);
+    try {
+      schedule.next_run = base::Cron(schedule.cron, schedule.time_zone).next_after(now);
+    } catch (const Error& error) {
+      // Its time zone is no longer known on this machine: this once, and then not again.
+      log(Level::kWarning, "a schedule has no next time",
+          {{"schedule", schedule.id}, {"reason", error.what()}});
+      schedule.next_run.reset();
+    }
     put(transaction, schedule);
     insert(transaction,
            Task{.key = "schedule:" + std::to_string(schedule.id) + ":" + std::to_string(moment),

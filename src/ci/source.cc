@@ -26,13 +26,7 @@ ForgeSource::ForgeSource(const forge::Forge& forge, forge::Identity identity,
       sha_(std::move(sha)),
       before_(std::move(before)) {}
 
-void ForgeSource::put(const std::string& path, std::string content) {
-  extra_[without_slash(path)] = std::move(content);
-}
-
 std::optional<std::string> ForgeSource::local(const std::string& path) {
-  const auto extra = extra_.find(without_slash(path));
-  if (extra != extra_.end()) return extra->second;
   return repository_.read(sha_, without_slash(path));
 }
 
@@ -81,6 +75,10 @@ std::optional<std::vector<std::string>> ForgeSource::changed_paths(const std::st
     return std::nullopt;
   }
   return repository_.changed_paths(before_, sha_);
+}
+
+std::optional<std::string> ForgeSource::artifact(const std::string& job, const std::string& path) {
+  return read_artifact_ ? read_artifact_(job, path) : std::nullopt;
 }
 
 }  // namespace slipway::ci

@@ -2,10 +2,11 @@
 
 // A commit of a project as the source of CI configuration.
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ci_config/ci_config.h"
@@ -20,8 +21,10 @@ class ForgeSource final : public ci_config::Source {
   ForgeSource(const forge::Forge& forge, forge::Identity identity, forge::Project project,
               std::string sha, std::string before);
 
-  // Files that are not in the repository: of a child pipeline, from artifacts.
-  void put(const std::string& path, std::string content);
+  // How to read a file of a job's artifacts, for a child pipeline.
+  using ReadArtifact =
+      std::function<std::optional<std::string>(const std::string& job, const std::string& path)>;
+  void artifacts_by(ReadArtifact read) { read_artifact_ = std::move(read); }
 
   std::optional<std::string> local(const std::string& path) override;
   std::vector<std::string> paths() override;
@@ -29,6 +32,7 @@ class ForgeSource final : public ci_config::Source {
                                              const std::string& ref) override;
   std::optional<std::string> remote(const std::string& url) override;
   std::optional<std::vector<std::string>> changed_paths(const std::string& compare_to) override;
+  std::optional<std::string> artifact(const std::string& job, const std::string& path) override;
 
  private:
   const forge::Forge& forge_;
@@ -37,7 +41,7 @@ class ForgeSource final : public ci_config::Source {
   const forge::Repository repository_;
   const std::string sha_;
   const std::string before_;
-  std::map<std::string, std::string> extra_;
+  ReadArtifact read_artifact_;
   std::optional<std::vector<std::string>> paths_;
 };
 
