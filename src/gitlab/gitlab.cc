@@ -180,10 +180,11 @@ Gitlab::Gitlab(forge::Forge& forge, ci::Ci& ci, store::Database& database, const
     : state_(std::make_unique<State>(forge, ci, database, clock, std::move(options))) {
   events.consume("gitlab-webhooks",
                  [state = state_.get()](const store::Event& event) { state->owe(event); });
-  state_->webhooks.start();
 }
 
 Gitlab::~Gitlab() = default;
+
+void Gitlab::start() { state_->webhooks.start(); }
 
 void Gitlab::stop() { state_->webhooks.stop(); }
 

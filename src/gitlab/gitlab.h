@@ -36,6 +36,9 @@ class Gitlab final : public net::Handler {
   static bool takes(std::string_view path);
   std::optional<net::Response> admit(const net::RequestHead& head) override;
   net::Response handle(net::Request request) override;
+  // Sends the webhooks that wait from before the last stop. Call once the url is known; an event
+  // starts it as well.
+  void start();
   void stop();  // webhooks that wait are sent after the next start
 
  private:

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "gitlab/routes.h"
 #include "gitlab/variable_parameters.h"
 
@@ -9,38 +7,39 @@ namespace {
 using ci::Status;
 using forge::Access;
 
-constexpr int kPiece = 500;
+constexpr int kPiece = 200;
 constexpr int kMostSearched = 10'000;
 
-// The project's jobs with one of these statuses, the newest first.
-std::vector<ci::Job> jobs_with(const Call& call, forge::Id project, const std::set<Status>& scope) {
+// The newest `wanted` builds of the project with one of these statuses, or of any.
+std::vector<ci::Job> newest(const Call& call, forge::Id project, const std::set<Status>& scope,
+                            std::size_t wanted) {
   std::vector<ci::Job> all;
   int total = 0;
-  for (int offset = 0; offset < kMostSearched; offset += kPiece) {
-    const auto piece = call.ci().jobs_of_project(project, offset, kPiece, &total);
-    for (const ci::Job& job : piece) {
-      if (!job.is_bridge() && scope.contains(job.status)) all.push_back(job);
+  for (int offset = 0; offset < kMostSearched && all.size() < wanted; offset += kPiece) {
+    for (ci::Job& each : call.ci().jobs_of_project(project, offset, kPiece, &total)) {
+      if (each.is_bridge() || (!scope.empty() && !scope.contains(each.status))) continue;
+      all.push_back(std::move(each));
     }
-    if (offset + kPiece >= total || piece.empty()) break;
+    if (offset + kPiece >= total) break;
   }
+  if (all.size() > wanted) all.resize(wanted);
   return all;
 }
 
 net::Response jobs(Call& call) {
   const forge::Project project = call.project_with_jobs();
   const auto scope = statuses_of(call.parameters, "scope");
-  Presenter present = presenter(call);
-  if (!scope.empty()) {
-    return list(call, jobs_with(call, project.id, scope),
-                [&](const ci::Job& job) { return present.job(job); });
-  }
   const PageRequest page = page_request(call.parameters);
-  int total = 0;
+  // One more than the page holds tells whether there is a next one.
+  const auto wanted = static_cast<std::size_t>(page.offset()) + page.per_page + 1;
+  const auto found = newest(call, project.id, scope, wanted);
+  Presenter present = presenter(call);
   Json items = Json::array();
-  for (const ci::Job& job :
-       call.ci().jobs_of_project(project.id, page.offset(), page.per_page, &total))
-    items.push_back(job.is_bridge() ? present.bridge(job) : present.job(job));
-  return page_of(call, items, page, total);
+  for (const ci::Job& each : slice(found, page)) items.push_back(present.job(each));
+  net::Response response = page_of(call, items, page, static_cast<std::int64_t>(found.size()));
+  response.headers.remove("X-Total");
+  response.headers.remove("X-Total-Pages");
+  return response;
 }
 
 net::Response job(Call& call) {

@@ -36,8 +36,8 @@ TEST(Pagination, ClampsWhatIsAskedFor) {
 }
 
 TEST(Pagination, TellsTheWayOn) {
-  const net::Headers middle =
-      headers_of({{"page", 2}, {"per_page", 10}}, 25, "page=2&per_page=10&scope[]=a&private_token=s");
+  const net::Headers middle = headers_of({{"page", 2}, {"per_page", 10}}, 25,
+                                         "page=2&per_page=10&scope[]=a&private_token=s");
   EXPECT_EQ(middle.get("X-Page"), "2");
   EXPECT_EQ(middle.get("X-Per-Page"), "10");
   EXPECT_EQ(middle.get("X-Next-Page"), "3");

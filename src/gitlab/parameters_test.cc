@@ -90,13 +90,17 @@ TEST(Parameters, SaysWhatIsWrongInGitLabsWords) {
                               {"ref", Json::object()},
                               {"none", nullptr}});
   EXPECT_EQ(refusal([&] { given.required("branch"); }), "branch is missing");
-  EXPECT_EQ(refusal([&] { given.require({"a", "page", "none"}); }),
+  EXPECT_EQ(refusal([&] {
+              given.require({"a", "page", "none"});
+            }),
             "a is missing, none is missing");
   EXPECT_EQ(refusal([&] { given.integer("page"); }), "page is invalid");
   EXPECT_EQ(refusal([&] { given.boolean("flag", true); }), "flag is invalid");
   EXPECT_EQ(refusal([&] { given.time("at"); }), "at is invalid");
   EXPECT_EQ(refusal([&] { given.text("ref"); }), "ref is invalid");
-  EXPECT_EQ(refusal([&] { given.one_of("sort", {"asc", "desc"}, "asc"); }),
+  EXPECT_EQ(refusal([&] {
+              given.one_of("sort", {"asc", "desc"}, "asc");
+            }),
             "sort does not have a valid value");
   EXPECT_EQ(given.one_of("other", {"asc", "desc"}, "asc"), "asc");
   EXPECT_EQ(given.texts("list"), (std::vector<std::string>{"1", "2"}));
@@ -123,16 +127,16 @@ TEST(Parameters, ReadsTypes) {
 
 TEST(VariableParameters, TakesListsAndMaps) {
   const Parameters list(Json{
-      {"variables",
-       Json::array({{{"key", "A"}, {"value", "1"}},
-                    {{"key", "F"}, {"value", "x"}, {"variable_type", "file"}}})}});
+      {"variables", Json::array({{{"key", "A"}, {"value", "1"}},
+                                 {{"key", "F"}, {"value", "x"}, {"variable_type", "file"}}})}});
   const auto both = variables_of(list, "variables");
   ASSERT_EQ(both.size(), 2u);
   EXPECT_EQ(both[0].key + "=" + both[0].value, "A=1");
   EXPECT_TRUE(both[1].file);
   EXPECT_FALSE(both[0].is_public);
 
-  const auto map = variables_of(Parameters(Json{{"variables", {{"A", "1"}, {"B", 2}}}}), "variables");
+  const auto map =
+      variables_of(Parameters(Json{{"variables", {{"A", "1"}, {"B", 2}}}}), "variables");
   ASSERT_EQ(map.size(), 2u);
   EXPECT_EQ(map[1].key + "=" + map[1].value, "B=2");
 
@@ -147,7 +151,9 @@ TEST(VariableParameters, RefusesKeysThatNoShellTakes) {
   for (const char* key : {"", "a-b", "a b", "ä", "a=b"})
     EXPECT_NE(refusal([&] { check_key(key); }), "") << key;
   EXPECT_EQ(refusal([] { check_key("A_1"); }), "");
-  EXPECT_EQ(refusal([] { statuses_of(Parameters(Json{{"scope", "done"}}), "scope"); }),
+  EXPECT_EQ(refusal([] {
+              statuses_of(Parameters(Json{{"scope", "done"}}), "scope");
+            }),
             "scope does not have a valid value");
   EXPECT_EQ(statuses_of(Parameters(Json{{"scope", Json::array({"failed"})}}), "scope"),
             std::set<ci::Status>{ci::Status::kFailed});

@@ -296,7 +296,7 @@ Json Presenter::branch(const forge::Project& project, const forge::Ref& ref) {
 
 Json Presenter::tag(const forge::Project& project, const forge::Ref& ref) {
   return {{"name", ref.name.substr(std::string_view("refs/tags/").size())},
-          {"message", ref.message},
+          {"message", base::trim(ref.message)},
           {"target", ref.commit},
           {"commit", commit(project, ref.commit)},
           {"release", nullptr},

@@ -194,21 +194,20 @@ Json Presenter::bridge(const ci::Job& job) {
 Json Presenter::commit_status(const ci::Job& job) {
   const Json fields = job_fields(job);
   const Json& options = job.spec.options;
-  return {
-      {"id", job.id},
-      {"sha", fields["pipeline"].value("sha", Json())},
-      {"ref", fields["ref"]},
-      {"status", fields["status"]},
-      {"name", job.name()},
-      {"target_url", options.contains("target_url") ? options["target_url"] : Json(job_url(job))},
-      {"description", options.contains("description") ? options["description"] : Json()},
-      {"created_at", fields["created_at"]},
-      {"started_at", fields["started_at"]},
-      {"finished_at", fields["finished_at"]},
-      {"allow_failure", job.spec.allow_failure},
-      {"coverage", fields["coverage"]},
-      {"pipeline_id", job.pipeline},
-      {"author", fields["user"]}};
+  return {{"id", job.id},
+          {"sha", fields["pipeline"].value("sha", Json())},
+          {"ref", fields["ref"]},
+          {"status", fields["status"]},
+          {"name", job.name()},
+          {"target_url", text_or_null(base::text_or(options, "target_url"))},
+          {"description", text_or_null(base::text_or(options, "description"))},
+          {"created_at", fields["created_at"]},
+          {"started_at", fields["started_at"]},
+          {"finished_at", fields["finished_at"]},
+          {"allow_failure", job.spec.allow_failure},
+          {"coverage", fields["coverage"]},
+          {"pipeline_id", job.pipeline},
+          {"author", fields["user"]}};
 }
 
 Json Presenter::variable(const ci::StoredVariable& stored) const {

@@ -60,14 +60,22 @@ TEST(WebhookRules, ReadsAddresses) {
     int port;  // 0: refused
   };
   const Case cases[] = {
-      {"http://host/path?x", "host", 80},    {"HTTPS://host", "host", 443},
-      {"http://host:8080/", "host", 8080},   {"http://[::1]:99/x", "::1", 99},
-      {"ftp://host/", "", 0},                {"http://", "", 0},
-      {"http://user:secret@host/", "", 0},   {"http://host:0/", "", 0},
-      {"http://host:70000/", "", 0},         {"http://host:1x/", "", 0},
-      {"http://ho st/", "", 0},              {"http://host\r\nX: y/", "", 0},
-      {"http://safe\\@127.0.0.1/", "", 0},   {"file:///etc/passwd", "", 0},
-      {"host/path", "", 0},                  {"http://host?@x/", "host", 80},
+      {"http://host/path?x", "host", 80},
+      {"HTTPS://host", "host", 443},
+      {"http://host:8080/", "host", 8080},
+      {"http://[::1]:99/x", "::1", 99},
+      {"ftp://host/", "", 0},
+      {"http://", "", 0},
+      {"http://user:secret@host/", "", 0},
+      {"http://host:0/", "", 0},
+      {"http://host:70000/", "", 0},
+      {"http://host:1x/", "", 0},
+      {"http://ho st/", "", 0},
+      {"http://host\r\nX: y/", "", 0},
+      {"http://safe\\@127.0.0.1/", "", 0},
+      {"file:///etc/passwd", "", 0},
+      {"host/path", "", 0},
+      {"http://host?@x/", "host", 80},
   };
   for (const Case& each : cases) {
     const auto parts = parse_url(each.url);
@@ -80,13 +88,20 @@ TEST(WebhookRules, ReadsAddresses) {
 
 TEST(WebhookRules, KnowsAddressesWhereNoHookBelongs) {
   const std::pair<const char*, AddressKind> cases[] = {
-      {"127.0.0.1", AddressKind::kLoopback},   {"127.9.9.9", AddressKind::kLoopback},
-      {"::1", AddressKind::kLoopback},         {"::ffff:127.0.0.1", AddressKind::kLoopback},
-      {"169.254.169.254", AddressKind::kRefused}, {"::ffff:169.254.169.254", AddressKind::kRefused},
-      {"fe80::1", AddressKind::kRefused},      {"0.0.0.0", AddressKind::kRefused},
-      {"::", AddressKind::kRefused},           {"224.0.0.1", AddressKind::kRefused},
-      {"10.0.0.1", AddressKind::kOther},       {"192.168.1.1", AddressKind::kOther},
-      {"8.8.8.8", AddressKind::kOther},        {"2001:db8::1", AddressKind::kOther},
+      {"127.0.0.1", AddressKind::kLoopback},
+      {"127.9.9.9", AddressKind::kLoopback},
+      {"::1", AddressKind::kLoopback},
+      {"::ffff:127.0.0.1", AddressKind::kLoopback},
+      {"169.254.169.254", AddressKind::kRefused},
+      {"::ffff:169.254.169.254", AddressKind::kRefused},
+      {"fe80::1", AddressKind::kRefused},
+      {"0.0.0.0", AddressKind::kRefused},
+      {"::", AddressKind::kRefused},
+      {"224.0.0.1", AddressKind::kRefused},
+      {"10.0.0.1", AddressKind::kOther},
+      {"192.168.1.1", AddressKind::kOther},
+      {"8.8.8.8", AddressKind::kOther},
+      {"2001:db8::1", AddressKind::kOther},
       {"nonsense", AddressKind::kRefused},
   };
   for (const auto& [address, kind] : cases) EXPECT_EQ(kind_of_address(address), kind) << address;

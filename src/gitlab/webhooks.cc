@@ -16,8 +16,8 @@ Webhooks::Webhooks(store::Database& database, const base::Clock& clock, WebhookO
 Webhooks::~Webhooks() { stop(); }
 
 void Webhooks::start() {
-  if (!threads_.empty()) return;
-  stopping_ = false;
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || !threads_.empty()) return;
   for (std::size_t i = 0; i < options_.threads; ++i) {
     threads_.emplace_back([this] {
       ::pthread_setname_np(::pthread_self(), "webhooks");
@@ -27,13 +27,14 @@ void Webhooks::start() {
 }
 
 void Webhooks::stop() {
+  std::vector<std::thread> ending;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    ending.swap(threads_);
   }
   changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  for (std::thread& thread : ending) thread.join();
 }
 
 std::vector<Hook> Webhooks::interested(forge::Id project, HookEvent event,
@@ -74,6 +75,7 @@ void Webhooks::owe(const std::vector<Hook>& hooks, HookEvent event, const Json& 
     ++news_;
   }
   changed_.notify_all();
+  start();
 }
 
 std::optional<Delivery> Webhooks::take() {

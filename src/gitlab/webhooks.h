@@ -38,8 +38,10 @@ class Webhooks {
  public:
   Webhooks(store::Database& database, const base::Clock& clock, WebhookOptions options);
   ~Webhooks();  // stop()
+  // Begins to send; owe() does it as well. Both are repeatable; nothing starts after stop(), which
+  // lets requests on their way end.
   void start();
-  void stop();  // repeatable; lets requests on their way end
+  void stop();
 
   WebhookStore& store() { return store_; }
 
@@ -63,10 +65,10 @@ class Webhooks {
   net::Client client_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::set<forge::Id> busy_;  // hooks with a request on its way; guarded by mutex_
-  std::uint64_t news_ = 0;    // guarded by mutex_
-  bool stopping_ = false;     // guarded by mutex_
-  std::vector<std::thread> threads_;
+  std::set<forge::Id> busy_;          // hooks with a request on its way; guarded by mutex_
+  std::uint64_t news_ = 0;            // guarded by mutex_
+  bool stopping_ = false;             // guarded by mutex_
+  std::vector<std::thread> threads_;  // guarded by mutex_
 };
 
 }  // namespace slipway::gitlab
