@@ -68,8 +68,7 @@ class Ci {
   Ci(store::Database& database, const base::Clock& clock, forge::Forge& forge, store::Spool& spool,
      CiOptions options);
   ~Ci();
-  // Carries on with everything unfinished, runs schedules, delayed jobs and timeouts. stop() is
-  // repeatable.
+  // Carries on with what is unfinished; runs schedules, delayed jobs, timeouts. stop(): repeatable.
   void start();
   void stop();
 
