@@ -11,7 +11,7 @@ namespace slipway::app {
 
 // Consumes ModelPackage.Approved: where the pipeline "<group>-deployment" exists, starts it with
 // ModelPackageArn, by the token "deploy-<SHA-256 of the ARN>", which others that deploy the same
-// version use too (docs/formats/pipelines.md): it is deployed once. A group without such a pipeline
+// version use too (docs/flow.md): it is deployed once. A group without such a pipeline
 // is left alone. Before EventPump::start().
 void deploy_on_approval(store::EventPump& events, pipelines::Pipelines& pipelines);
 

@@ -20,7 +20,7 @@ std::string start_pipeline(wire::ServiceClient& services, const std::string& nam
                            const std::string& token, const std::string& display_name);
 
 // The token of a version's deployment. The server uses the same when an approval starts it, so
-// that a version is deployed once, whoever comes first (docs/formats/pipelines.md).
+// that a version is deployed once, whoever comes first (docs/flow.md).
 std::string deployment_token(const std::string& model_package_arn);
 
 // Waits for the end of a step and returns its entry of ListPipelineExecutionSteps; shows the log of
