@@ -249,7 +249,10 @@ class Deciding {
     effect.attempt = state.attempt;
     effect.name = state.name;
     effect.subject = state.subject;
-    effect.metadata = state.metadata;
+    if (step(index).type == StepType::kEndpoint) {
+      // Whether the endpoint serves what the step asked for shows by its configuration.
+      effect.arguments = resolve(step(index).arguments, scope_of(run_, index, state.attempt, now_));
+    }
     decision_.effects.push_back(std::move(effect));
   }
 

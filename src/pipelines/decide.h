@@ -52,12 +52,10 @@ struct Effect {
   What what = What::kLook;
   std::size_t step = 0;
   int attempt = 0;
-  Json arguments;  // resolved but for files
+  Json arguments;  // resolved but for files; of kLook for endpoints alone
   Json target;
   std::string name, token;
   std::string subject;
-  Json metadata;
-  bool stopping = false;  // kLook: a stop was asked for
 };
 
 struct Decision {

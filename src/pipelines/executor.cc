@@ -377,9 +377,13 @@ Executor::~Executor() { stop(); }
 
 void Executor::start() {
   State& state = *state_;
+  {
+    const std::lock_guard lock(state.mutex);
+    if (state.running) return;
+  }
+  state.callers.reset();
   const std::vector<ExecutionKey> unfinished = state.store.unfinished();
   const std::lock_guard lock(state.mutex);
-  if (state.running) return;
   state.running = true;
   state.unfinished = unfinished.size();
   state.next_sweep = std::chrono::steady_clock::now() + state.options.sweep;
@@ -405,7 +409,6 @@ void Executor::stop() {
   state.changed.notify_all();
   for (std::thread& thread : deciders) thread.join();
   state.workers.reset();
-  state.callers.reset();
   const std::lock_guard lock(state.mutex);
   for (auto& [key, entry] : state.entries) {
     for (const auto& command : entry.news.commands) command->done.set_exception(busy());

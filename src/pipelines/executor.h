@@ -42,7 +42,8 @@ class Executor {
 
   // Carries on with every unfinished execution.
   void start();
-  // Waits for the threads; what they were doing is done again after the next start().
+  // Waits for the threads, but not for functions that still run: the destructor does. What was
+  // being done is done again after the next start(). Not at the same time as start().
   void stop();
 
   // An execution that was just recorded.

@@ -102,13 +102,17 @@ SageMakerServices::SageMakerServices(const PipelineStore& store, const base::Clo
       endpoints_(endpoints),
       invoke_(std::move(invoke)) {}
 
-Observation SageMakerServices::start(const Task& task) {
+Observation SageMakerServices::start(const Task& given) {
+  Task task = given;
   const Step& step = task.step();
+  const Json& arguments = task.effect.arguments;
   try {
-    Scope scope;
-    scope.read = [&](const std::string& uri) { return read(task.key.account, uri); };
-    const bool deferred = step.reads_files;
-    const Json arguments = deferred ? resolve(task.effect.arguments, scope) : task.effect.arguments;
+    if (step.reads_files) {
+      Scope scope;
+      scope.read = [&](const std::string& uri) { return read(task.key.account, uri); };
+      task.effect.arguments = resolve(given.effect.arguments, scope);
+      task.effect.target = resolve(given.effect.target, scope);
+    }
     if (task.effect.what == Effect::What::kEvaluate) {  // the output: what was resolved
       Observation seen = observed(task, What::kSucceeded);
       seen.output = arguments;
@@ -334,8 +338,12 @@ Observation SageMakerServices::look_at_endpoint(const Task& task) const {
   if (status == "Failed") return failed(task, reason);
   if (status == "Deleting") return failed(task, "The endpoint is being deleted");
   if (status != "InService") return observed(task, What::kRunning);
-  // In service on the configuration from before: the update was rolled back.
-  if (!reason.empty()) return failed(task, reason);
+  const std::string wanted = base::text_or(task.effect.arguments, "EndpointConfigName");
+  const std::string config = base::text_or(found, "EndpointConfigName");
+  if (wanted.empty() ? !reason.empty() : config != wanted) {
+    return failed(task, "The endpoint is in service on " + config +
+                            ", not on the step's configuration. " + reason);
+  }
   Observation seen = observed(task, What::kSucceeded);
   seen.output = std::move(found);
   return seen;

@@ -1,6 +1,8 @@
 """Pipelines by stock clients: definitions, executions, real jobs, models and endpoints, crashes."""
 
+import io
 import json
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -100,6 +102,20 @@ def steps_of(sagemaker, arn):
 
 def statuses(sagemaker, arn):
     return {name: step["StepStatus"] for name, step in steps_of(sagemaker, arn).items()}
+
+
+def wait_for_line(lab, job, line):
+    """Until a processing job has printed the line."""
+    logs = lab.client("logs")
+
+    def look():
+        try:
+            events = logs.filter_log_events(logGroupName="/aws/sagemaker/ProcessingJobs",
+                                            logStreamNamePrefix=job.split("/")[-1])["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return False
+        return any(event["message"] == line for event in events)
+    wait_for(look, f"{line} from {job}")
 
 
 def refused(call, **arguments):
@@ -212,13 +228,14 @@ def test_a_step_is_taken_from_the_cache(sagemaker):
     assert hit["Metadata"] == steps_of(sagemaker, first)["Prepare"]["Metadata"]
 
 
-def test_an_execution_is_stopped_and_retried(sagemaker):
-    wait = "trap 'exit 1' TERM; sleep 300 & wait"
+def test_an_execution_is_stopped_and_retried(lab, sagemaker):
+    wait = "trap 'exit 1' TERM; echo ready; sleep 300 & wait"
     create(sagemaker, "stopped", processing("Quick", "true"),
            processing("Long", wait, DependsOn=["Quick"]))
     arn = start(sagemaker, "stopped")
     job = wait_for(lambda: steps_of(sagemaker, arn).get("Long", {}).get("Metadata", {})
                    .get("ProcessingJob", {}).get("Arn"), "the long job")
+    wait_for_line(lab, job, "ready")  # a first process without a trap ignores SIGTERM
     busy = refused(sagemaker.delete_pipeline, PipelineName="stopped")
     assert busy["Code"] == "ConflictException"
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
@@ -234,7 +251,8 @@ def test_an_execution_is_stopped_and_retried(sagemaker):
     second = wait_for(lambda: (found := steps_of(sagemaker, arn)["Long"].get("Metadata", {})
                                .get("ProcessingJob", {}).get("Arn")) != job and found,
                       "the second job")
-    assert second and steps_of(sagemaker, arn)["Quick"]["AttemptCount"] == 1
+    assert steps_of(sagemaker, arn)["Quick"]["AttemptCount"] == 1
+    wait_for_line(lab, second, "ready")
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     ended(sagemaker, arn)
 
@@ -258,6 +276,40 @@ def test_a_callback_step_waits_for_its_answer(sagemaker):
                      .get("Callback", {}).get("CallbackToken"), "the token")
     sagemaker.send_pipeline_execution_step_failure(CallbackToken=token, FailureReason="no time")
     assert "no time" in ended(sagemaker, arn)["FailureReason"]
+
+
+def test_a_function_decides(lab, sagemaker):
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("choose.py", """
+def handler(event, context):
+    if event["name"] == "none":
+        raise ValueError("no name")
+    return {"statusCode": 200, "count": len(event["name"]), "extra": []}
+""")
+    role = lab.client("iam").create_role(
+        RoleName="chooser", AssumeRolePolicyDocument=json.dumps({
+            "Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Principal": {"Service": "lambda.amazonaws.com"}}]}))["Role"]["Arn"]
+    function = lab.client("lambda").create_function(
+        FunctionName="choose", Runtime="python3.11", Handler="choose.handler", Role=role,
+        Code={"ZipFile": code.getvalue()})["FunctionArn"]
+    create(sagemaker, "function",
+           {"Name": "Choose", "Type": "Lambda", "FunctionArn": function,
+            "Arguments": {"name": {"Get": "Parameters.Name"}},
+            "OutputParameters": [{"OutputName": "count", "OutputType": "Integer"}]},
+           condition("Long", {"Get": "Steps.Choose.OutputParameters['count']"}, 3, "GreaterThan"),
+           parameters=[{"Name": "Name", "Type": "String", "DefaultValue": "long"}])
+    arn = start(sagemaker, "function")
+    assert ended(sagemaker, arn)["PipelineExecutionStatus"] == "Succeeded"
+    steps = steps_of(sagemaker, arn)
+    assert steps["Choose"]["Metadata"]["Lambda"] == {
+        "Arn": function, "OutputParameters": [{"Name": "count", "Value": "4"}]}
+    assert steps["Long"]["Metadata"]["Condition"]["Outcome"] == "True"
+
+    arn = start(sagemaker, "function", PipelineParameters=[{"Name": "Name", "Value": "none"}])
+    assert "no name" in ended(sagemaker, arn)["FailureReason"]
 
 
 def test_parameters_are_checked(sagemaker):
