@@ -126,6 +126,11 @@ TEST_F(GitlabTest, MakesAndChangesProjects) {
   const Answer taken = call("POST", "/projects", {{"name", "Tumour Model"}});
   EXPECT_EQ(taken.status, 400);
   EXPECT_TRUE(taken.body["message"].is_object()) << taken.text;
+  EXPECT_EQ(call("PUT", at(id), {{"path", "renamed"}}).status, 200);
+  EXPECT_EQ(call("GET", "/projects/root%2Frenamed").body["id"], id);
+  make_project("other");
+  EXPECT_EQ(call("PUT", at(id), {{"path", "other"}}).status, 400);
+  EXPECT_EQ(call("PUT", at(id), {{"default_branch", "nowhere"}}).status, 400);
   EXPECT_EQ(call("DELETE", at(id)).status, 202);
   EXPECT_EQ(call("GET", at(id)).status, 404);
 }
