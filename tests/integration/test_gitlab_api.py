@@ -1,97 +1,15 @@
 """GitLab's API as its clients use it: python-gitlab, and curl as CI scripts do."""
 
 import base64
-import http.server
 import io
-import json
 import subprocess
-import threading
 import zipfile
 
 import gitlab
 import pytest
 import requests
 from conftest import wait_for
-
-PIPELINE = """
-stages: [build, check, deploy]
-
-build:
-  stage: build
-  script:
-    - echo "building $CI_COMMIT_REF_NAME with $GREETING"
-    - mkdir -p out/deep
-    - echo "the model" > out/model.txt
-    - echo "below" > out/deep/below.txt
-  artifacts:
-    paths: [out]
-
-check:
-  stage: check
-  script:
-    - grep "the model" out/model.txt
-    - exit ${FAIL:-0}
-
-deploy:
-  stage: deploy
-  when: manual
-  script:
-    - echo "deployed $TARGET"
-"""
-
-
-@pytest.fixture(scope="module")
-def token(server):
-    """The access token that the first start made for root."""
-    return (server.data / "gitlab-token").read_text().strip()
-
-
-@pytest.fixture(scope="module")
-def api(server, token):
-    """A stock python-gitlab client."""
-    client = gitlab.Gitlab(server.endpoint, private_token=token, timeout=60)
-    client.auth()
-    return client
-
-
-def push(project, files, message="Change", branch="main"):
-    """Commits the files through the API; returns the commit."""
-    known = set()
-    try:
-        known = {entry["path"] for entry in
-                 project.repository_tree(ref=branch, recursive=True, iterator=True)}
-    except gitlab.GitlabGetError:
-        pass
-    return project.commits.create({
-        "branch": branch,
-        "commit_message": message,
-        "actions": [{"action": "update" if path in known else "create", "file_path": path,
-                     "content": text} for path, text in files.items()],
-    })
-
-
-def ended(project, pipeline, statuses=("success", "failed", "canceled", "manual", "skipped")):
-    """Waits for the pipeline's last status; returns the pipeline."""
-    def look():
-        found = project.pipelines.get(pipeline.id)
-        return found if found.status in statuses else None
-    return wait_for(look, f"the end of pipeline {pipeline.id}", 240)
-
-
-def job_named(project, pipeline, name):
-    """The pipeline's job of that name, in full."""
-    jobs = {job.name: job.id for job in pipeline.jobs.list(get_all=True)}
-    return project.jobs.get(jobs[name])
-
-
-@pytest.fixture(scope="module")
-def built(api):
-    """A project and its pipeline, which has run as far as it goes by itself."""
-    project = api.projects.create({"name": "built", "description": "A model"})
-    project.variables.create({"key": "GREETING", "value": "hello"})
-    push(project, {".gitlab-ci.yml": PIPELINE, "README.md": "# built\n"}, "Begin")
-    pipeline = wait_for(lambda: project.pipelines.list(get_all=True), "the push's pipeline")[0]
-    return project, ended(project, pipeline)
+from gitlab_client import PIPELINE, api, built, ended, job_named, push, token  # noqa: F401
 
 
 def test_says_who_and_which_version(api):
@@ -388,124 +306,6 @@ def test_job_token_scope(api, built):
     scope.allowlist.create({"target_project_id": other.id})
     assert other.id in {each.id for each in scope.allowlist.list(get_all=True)}
     scope.allowlist.delete(other.id)
-
-
-TOKEN_JOBS = """
-make:
-  stage: build
-  script: [echo made > made.txt]
-  artifacts: {paths: [made.txt]}
-
-ask:
-  stage: test
-  dependencies: []
-  script:
-    - api="$CI_API_V4_URL"
-    - 'status() { echo "$1 $(curl -s -o answer -w "%{http_code}" --header "$2" "$api$3")"; }'
-    - status own-job "JOB-TOKEN:$CI_JOB_TOKEN" /job
-    - grep -q "\\"name\\":\\"ask\\"" answer && echo own-job-is-this
-    - status artifact "JOB-TOKEN:$CI_JOB_TOKEN" "/projects/$CI_PROJECT_ID/jobs/artifacts/main/raw/made.txt?job=make"
-    - status bearer "Authorization:Bearer $CI_JOB_TOKEN" /job
-    - status project "JOB-TOKEN:$CI_JOB_TOKEN" "/projects/$CI_PROJECT_ID"
-    - status variables "JOB-TOKEN:$CI_JOB_TOKEN" "/projects/$CI_PROJECT_ID/variables"
-    - status private "PRIVATE-TOKEN:$CI_JOB_TOKEN" /job
-    - status foreign "JOB-TOKEN:$CI_JOB_TOKEN" "/projects/root%2Fforeign/jobs/artifacts/main/download?job=make"
-"""
-
-
-def test_what_a_jobs_token_may_do(server, api):
-    foreign = api.projects.create({"name": "foreign"})
-    push(foreign, {".gitlab-ci.yml": TOKEN_JOBS.split("ask:")[0]}, "Begin")
-    project = api.projects.create({"name": "asking"})
-    push(project, {".gitlab-ci.yml": TOKEN_JOBS}, "Begin")
-    # The files come from a pipeline that has ended well, so the second run finds the first's.
-    for each in (foreign, project):
-        begun = wait_for(lambda each=each: each.pipelines.list(get_all=True), "a pipeline")[0]
-        assert ended(each, begun).status == "success"
-    again = ended(project, project.pipelines.create({"ref": "main"}))
-    ask = job_named(project, again, "ask")
-    trace = ask.trace().decode().splitlines()
-    for line in ("own-job 200", "own-job-is-this", "artifact 200", "bearer 200", "project 404",
-                 "variables 401", "private 401", "foreign 404"):
-        assert line in trace, (line, trace)
-    foreign.job_token_scope.get().allowlist.create({"target_project_id": project.id})
-    again = ended(project, project.pipelines.create({"ref": "main"}))
-    assert "foreign 200" in job_named(project, again, "ask").trace().decode().splitlines()
-    # What a job knew is worth nothing once it has ended.
-    assert requests.get(f"{server.endpoint}/api/v4/job", headers={"JOB-TOKEN": "glcbt-1_x"},
-                        timeout=30).status_code == 401
-
-
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Keeps what it is sent; its first answers are failures where asked for."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((dict(self.headers), json.loads(body)))
-        failing = self.server.failures > 0
-        self.server.failures -= failing
-        self.send_response(500 if failing else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def receiver():
-    """A local HTTP server for webhooks."""
-    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    listening.received, listening.failures = [], 0
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
-    thread.start()
-    yield listening
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
-
-
-def test_webhooks(api, server, receiver):
-    project = api.projects.create({"name": "hooked"})
-    hook = project.hooks.create({
-        "url": f"http://127.0.0.1:{receiver.server_address[1]}/hook", "token": "secret",
-        "push_events": True, "tag_push_events": True, "pipeline_events": True, "job_events": True})
-    assert not hasattr(hook, "token")
-    push(project, {".gitlab-ci.yml": "build:\n  script: [echo built]\n"}, "Begin")
-
-    def of(event):
-        return [each for each in receiver.received if each[0]["X-Gitlab-Event"] == event]
-    headers, told = wait_for(lambda: of("Push Hook"), "the push")[0]
-    assert headers["X-Gitlab-Token"] == "secret" and headers["X-Gitlab-Event-UUID"]
-    assert (told["object_kind"], told["ref"]) == ("push", "refs/heads/main")
-    assert told["commits"][0]["title"] == "Begin"
-    assert told["project"]["path_with_namespace"] == "root/hooked"
-    def succeeded(event, status):
-        return [body for _, body in of(event) if status(body) == "success"]
-    job = wait_for(lambda: succeeded("Job Hook", lambda body: body["build_status"]), "the job", 240)[0]
-    assert (job["object_kind"], job["build_name"]) == ("build", "build")
-    pipeline = wait_for(lambda: succeeded(
-        "Pipeline Hook", lambda body: body["object_attributes"]["status"]), "the pipeline", 240)[0]
-    assert [each["name"] for each in pipeline["builds"]] == ["build"]
-    project.tags.create({"tag_name": "v1", "ref": "main"})
-    assert wait_for(lambda: of("Tag Push Hook"), "the tag")[0][1]["ref"] == "refs/tags/v1"
-
-    receiver.failures = 1
-    hook.test("push_events")
-    failed = wait_for(lambda: [each for each in api.http_list(
-        f"/projects/{project.id}/hooks/{hook.id}/events", get_all=True) if each["response_status"] == "500"],
-        "the failure")
-    assert failed[0]["trigger"] == "Push Hook"
-    with pytest.raises(gitlab.GitlabCreateError) as odd:
-        project.hooks.create({"url": "ftp://somewhere/"})
-    assert odd.value.response_code == 422
-    own = project.hooks.create({"url": f"{server.endpoint}/api/v4/user"})
-    own.test("push_events")
-    refused = wait_for(lambda: [each for each in api.http_list(
-        f"/projects/{project.id}/hooks/{own.id}/events", get_all=True) if each["response_body"]],
-        "the refusal")
-    assert "this server itself" in refused[0]["response_body"]
-    hook.delete()
 
 
 def test_pages(server, token, built):
