@@ -57,14 +57,12 @@ def test_what_a_jobs_token_may_do(server, api):
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Keeps what it is sent; its first answers are failures where asked for."""
+    """Keeps what it is sent; /failing answers with 500."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((dict(self.headers), json.loads(body)))
-        failing = self.server.failures > 0
-        self.server.failures -= failing
-        self.send_response(500 if failing else 200)
+        self.send_response(500 if self.path == "/failing" else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -76,7 +74,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 def receiver():
     """A local HTTP server for webhooks."""
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    listening.received, listening.failures = [], 0
+    listening.received = []
     thread = threading.Thread(target=listening.serve_forever, daemon=True)
     thread.start()
     yield listening
@@ -110,11 +108,12 @@ def test_webhooks(api, server, receiver):
     project.tags.create({"tag_name": "v1", "ref": "main"})
     assert wait_for(lambda: of("Tag Push Hook"), "the tag")[0][1]["ref"] == "refs/tags/v1"
 
-    receiver.failures = 1
-    hook.test("push_events")
+    failing = project.hooks.create(
+        {"url": f"http://127.0.0.1:{receiver.server_address[1]}/failing"})
+    failing.test("push_events")
     failed = wait_for(lambda: [each for each in api.http_list(
-        f"/projects/{project.id}/hooks/{hook.id}/events", get_all=True) if each["response_status"] == "500"],
-        "the failure")
+        f"/projects/{project.id}/hooks/{failing.id}/events", get_all=True)
+        if each["response_status"] == "500"], "the failure")
     assert failed[0]["trigger"] == "Push Hook"
     with pytest.raises(gitlab.GitlabCreateError) as odd:
         project.hooks.create({"url": "ftp://somewhere/"})
