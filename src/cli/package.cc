@@ -48,7 +48,7 @@ int run_package(const Globals& globals, const PackageOptions& options) {
   const ship::ShipState& state = context.state;
   const std::string& model = workspace.spec.name;
   // In the order in which a person reads them.
-  const std::vector<std::pair<std::string, std::string>> facts{
+  std::vector<std::pair<std::string, std::string>> facts{
       {"MODEL", model},
       {"MODEL_VERSION", state.version.text()},
       {"MODEL_COMMIT", workspace.repository.head().id},
@@ -56,6 +56,10 @@ int run_package(const Globals& globals, const PackageOptions& options) {
       {"IMAGE_DIGEST", state.image_digest},
       {"TRAINING_DAG", ship::training_pipeline_name(model)},
       {"DEPLOYMENT_DAG", ship::deployment_pipeline_name(model)}};
+  if (!workspace.spec.smoke_request.empty()) {
+    facts.emplace_back("SMOKE_REQUEST", workspace.spec.smoke_request);
+    facts.emplace_back("SMOKE_CONTENT_TYPE", workspace.spec.smoke_content_type);
+  }
   if (!options.dotenv.empty()) {
     std::string text;
     for (const auto& [key, value] : facts) text += key + "=" + value + "\n";

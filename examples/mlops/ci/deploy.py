@@ -1,15 +1,32 @@
-"""Approves a model version and runs the deployment DAG. Usage: deploy.py DAG MODEL_PACKAGE_ARN"""
+"""Approves a model version, deploys it and asks it once.
+
+Usage: deploy.py DAG MODEL_PACKAGE_ARN MODEL_FOLDER
+"""
 
 import hashlib
 import os
 import sys
+from pathlib import Path
 
 import boto3
 
 import dags
 
 
-def main(dag, package):
+def smoke(endpoint, folder):
+    """Sends the model's recorded request; a failed answer ends the job."""
+    request = os.environ.get("SMOKE_REQUEST")
+    if not request:
+        return
+    answer = boto3.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=endpoint,
+        ContentType=os.environ["SMOKE_CONTENT_TYPE"],
+        Body=(Path(folder) / request).read_bytes(),
+    )
+    print(f"smoke test: {answer['Body'].read(200).decode().splitlines()[0]}")
+
+
+def main(dag, package, folder):
     """Approved and deployed once, whoever does it first: the run's id depends on the version alone."""
     sagemaker = boto3.client("sagemaker")
     found = sagemaker.describe_model_package(ModelPackageName=package)
@@ -25,6 +42,7 @@ def main(dag, package):
     dags.wait(dag, dags.trigger(dag, {"ModelPackageArn": package}, run_id))
     endpoint = sagemaker.describe_endpoint(EndpointName=found["ModelPackageGroupName"])
     print(f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}")
+    smoke(endpoint["EndpointName"], folder)
 
 
 if __name__ == "__main__":
