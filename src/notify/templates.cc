@@ -99,11 +99,10 @@ std::optional<Notice> registered(const store::Event& event) {
                        {"Training data", member(evidence, "DataDigest")}};
   notice.page.table = comparison(evidence);
   if (waits) {
+    // By number: a release's name is anybody's text and does not belong into a command.
     notice.page.listings = {
-        {"Approve", {"slipway approve " + model + " " + version}},
-        {"Reject",
-         {"aws sagemaker update-model-package --model-package-arn " + event.subject +
-          " --model-approval-status Rejected --approval-description 'why'"}}};
+        {"Approve", {"slipway approve " + model + " " + version + " --comment 'why'"}},
+        {"Reject", {"slipway reject " + model + " " + version + " --comment 'why'"}}};
   }
   return notice;
 }
@@ -218,11 +217,12 @@ std::optional<Notice> tested(const store::Event& event, const Background& backgr
                        {"Pipeline", id},
                        {"Started by", member(detail, "source")},
                        {"Reason", member(detail, "failure_reason")}};
-  for (const Json& failure : background.failures) {
+  // A pipeline that succeeded has forgiven its failed jobs.
+  for (const Json& failure : failed ? background.failures : std::vector<Json>()) {
     const std::string why = member(failure, "failure_reason");
     notice.page.facts.emplace_back("Failed job",
                                    member(failure, "name") + (why.empty() ? "" : " (" + why + ")"));
-    if (std::vector<std::string> lines = tail_of(failure); failed && !lines.empty())
+    if (std::vector<std::string> lines = tail_of(failure); !lines.empty())
       notice.page.listings.push_back({"The end of " + member(failure, "name"), std::move(lines)});
   }
   const std::string url = first_member(detail, {"url", "web_url"});

@@ -53,12 +53,10 @@ classification.f1  0.9           0.91      -0.01
 fresh              12            -         -
 
 Approve:
-    slipway approve tumour 7
+    slipway approve tumour 7 --comment 'why'
 
 Reject:
-    aws sagemaker update-model-package --model-package-arn )" +
-                std::string(kVersion) +
-                R"( --model-approval-status Rejected --approval-description 'why'
+    slipway reject tumour 7 --comment 'why'
 )");
 }
 

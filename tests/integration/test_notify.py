@@ -3,11 +3,13 @@
 import base64
 import email
 import email.policy
+import io
 import json
 import socket
 import ssl
 import subprocess
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -284,6 +286,35 @@ def test_slack_filters_and_batches(server, web):
             sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{web.url}/x",
                           Attributes=attributes)
         assert refused.value.response["Error"]["Code"] == code
+
+
+def test_functions_are_called_where_their_policy_lets(server):
+    sns, functions, logs = (server.client(name) for name in ("sns", "lambda", "logs"))
+    topic = sns.create_topic(Name="calls")["TopicArn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("app.py", "def handler(event, context):\n"
+                                "    sns = event['Records'][0]['Sns']\n"
+                                "    print('got', sns['Message'], sns['Type'], sns['TopicArn'])\n")
+    function = functions.create_function(
+        FunctionName="called", Runtime="python3.11", Handler="app.handler", Timeout=10,
+        Role="arn:aws:iam::123456789012:role/slipway-execution",
+        Code={"ZipFile": archive.getvalue()})["FunctionArn"]
+    functions.get_waiter("function_active_v2").wait(FunctionName="called")
+    functions.add_permission(FunctionName="called", StatementId="sns", SourceArn=topic,
+                             Action="lambda:InvokeFunction", Principal="sns.amazonaws.com")
+    arn = sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=function)["SubscriptionArn"]
+    assert arn.startswith(topic + ":")
+    sns.publish(TopicArn=topic, Message="hello")
+
+    def lines():
+        try:
+            events = logs.filter_log_events(logGroupName="/aws/lambda/called")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
+        return "".join(event["message"] for event in events)
+
+    wait_for(lambda: f"got hello Notification {topic}" in lines(), "the function's line")
 
 
 def test_a_receiver_that_was_down_gets_everything_after_a_crash(own_server, web):
