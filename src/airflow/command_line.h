@@ -18,7 +18,7 @@ struct CommandResult {
   std::string error;
 };
 
-// dags trigger | list | list-runs | state | pause | unpause | details, tasks list,
+// dags trigger | list | list-runs | state | pause | unpause, tasks list, pause, unpause,
 // trigger_dag, list_dags (Airflow 1.10's names), version. Never throws.
 CommandResult run_command(const std::string& account, std::string_view line, Runs& runs,
                           pipelines::Pipelines& pipelines, const std::string& version);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kKind = "airflow-environment";
 constexpr const char* kBuiltIn = "slipway";
+constexpr const char* kFirst = "-";  // the token of the page that begins with the first record
 
 std::string arn_of(const std::string& region, const std::string& account, const std::string& name) {
   return base::Arn{"airflow", region, account, "environment/" + name}.text();
@@ -90,22 +91,39 @@ class Environments {
     });
   }
 
+  // The one that is always there is the first of the first page.
   Json list(const std::string& account, const Json& input) const {
+    std::string token = base::text_or(input, "NextToken");
+    auto limit = static_cast<int>(base::integer_or(input, "MaxResults", 25));
+    Json names = Json::array();
+    if (token.empty()) {
+      names.push_back(kBuiltIn);
+      --limit;
+    }
+    if (token == kFirst) token.clear();
+    if (limit == 0) return {{"Environments", names}, {"NextToken", kFirst}};
     store::ListQuery query;
     query.account = account;
     query.kind = kKind;
     query.sort_by = store::SortBy::kName;
     query.order = store::Order::kAscending;
-    query.limit = static_cast<int>(base::integer_or(input, "MaxResults", 25));
-    query.next_token = base::text_or(input, "NextToken");
+    query.limit = limit;
+    query.next_token = token;
     const store::Page page =
         database_.read([&](store::Reader& reader) { return store::list(reader, query); });
-    Json names = Json::array();
-    if (query.next_token.empty()) names.push_back(kBuiltIn);
     for (const store::Resource& resource : page.items) names.push_back(resource.name);
     Json output{{"Environments", names}};
     if (!page.next_token.empty()) output["NextToken"] = page.next_token;
     return output;
+  }
+
+  // The ARN of an environment of the account that is there.
+  std::string existing(const std::string& account, const std::string& arn) const {
+    const std::string name = base::name_of(arn);
+    if (arn != arn_of(options_.region, account, name))
+      throw Error("ResourceNotFoundException", "Environment " + arn + " not found.", 404);
+    get(account, name);
+    return arn;
   }
 
   store::Database& database() const { return database_; }
@@ -153,22 +171,23 @@ void register_mwaa_api(wire::Api& api, Airflow& airflow) {
     return environments->list(call.caller.account, call.input);
   });
   on("ListTagsForResource", [environments](wire::Call& call) {
-    return Json{{"Tags", environments->database().read([&](store::Reader& reader) {
-                   return store::tags_of(reader, call.text("ResourceArn"));
-                 })}};
+    const std::string arn = environments->existing(call.caller.account, call.text("ResourceArn"));
+    return Json{{"Tags", environments->database().read(
+                             [&](store::Reader& reader) { return store::tags_of(reader, arn); })}};
   });
   on("TagResource", [environments](wire::Call& call) {
+    const std::string arn = environments->existing(call.caller.account, call.text("ResourceArn"));
     environments->database().write([&](store::Transaction& transaction) {
-      store::set_tags(transaction, call.text("ResourceArn"),
+      store::set_tags(transaction, arn,
                       base::object_or_empty(call.input, "Tags").get<store::Tags>());
     });
     return Json::object();
   });
   on("UntagResource", [environments](wire::Call& call) {
     const auto keys = base::array_or_empty(call.input, "tagKeys").get<std::vector<std::string>>();
-    environments->database().write([&](store::Transaction& transaction) {
-      store::remove_tags(transaction, call.text("ResourceArn"), keys);
-    });
+    const std::string arn = environments->existing(call.caller.account, call.text("ResourceArn"));
+    environments->database().write(
+        [&](store::Transaction& transaction) { store::remove_tags(transaction, arn, keys); });
     return Json::object();
   });
   on("CreateCliToken", [environments, &state](wire::Call& call) {

@@ -98,6 +98,15 @@ std::string task_log(const pipelines::StepSummary& step) {
   return text;
 }
 
+// Version 2 gives one object for each line.
+Json log_content(ApiVersion version, const std::string& text) {
+  if (version == ApiVersion::kOne) return text;
+  Json lines = Json::array();
+  for (const std::string& line : base::split(text, '\n'))
+    if (!line.empty()) lines.push_back({{"timestamp", nullptr}, {"event", line}});
+  return lines;
+}
+
 }  // namespace
 
 Json run_json(ApiVersion version, const Run& run) {
@@ -158,13 +167,12 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
     return {200, {{"dags", std::move(dags)}, {"total_entries", count}}, ""};
   }
   const std::string& dag = parts[1];
-  if (dag == "~" && parts.size() == 4 && parts[2] == "dagRuns" && parts[3] == "list") {
-    Json all = Json::array();
-    for (const auto& one : pipelines_.list(request.account))
-      for (const Run& run : runs_.list(request.account, one.name, 100))
-        all.push_back(run_json(version, run));
-    const std::size_t count = all.size();
-    return {200, {{"dag_runs", std::move(all)}, {"total_entries", count}}, ""};
+  if (dag == "~" && parts.size() >= 3 && parts[2] == "dagRuns") {
+    const bool listed = parts.size() == 4 && parts[3] == "list" && request.method == "POST";
+    if (listed || (parts.size() == 3 && request.method == "GET")) return all_runs(version, request);
+    const bool of_tasks = parts.size() == 6 && parts[3] == "~" && parts[4] == "taskInstances";
+    if (of_tasks && parts[5] == "list" && request.method == "POST") return all_tasks(request);
+    return failure(version, 405, "Method Not Allowed");
   }
   const auto pipeline = pipelines_.pipeline(request.account, dag);
   if (!pipeline) return failure(version, 404, "DAG with dag_id: '" + dag + "' not found");
@@ -204,6 +212,41 @@ RestAnswer Rest::dag_runs(ApiVersion version, const RestRequest& request, const 
     list.push_back(run_json(version, run));
   const std::size_t count = list.size();
   return {200, {{"dag_runs", std::move(list)}, {"total_entries", count}}, ""};
+}
+
+// Of every DAG, or of those that the body names.
+RestAnswer Rest::all_runs(ApiVersion version, const RestRequest& request) {
+  const Json body = base::try_parse_json(request.body).value_or(Json::object());
+  const Json wanted = base::array_or_empty(body, "dag_ids");
+  Json all = Json::array();
+  for (const auto& dag : pipelines_.list(request.account)) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), dag.name) == wanted.end())
+      continue;
+    for (const Run& run : runs_.list(request.account, dag.name, limit_of(request.query)))
+      all.push_back(run_json(version, run));
+  }
+  const std::size_t count = all.size();
+  return {200, {{"dag_runs", std::move(all)}, {"total_entries", count}}, ""};
+}
+
+// Of the runs that the body names: MWAA's own call takes paths of at most 64 characters, too few for
+// a long DAG name with a long run id.
+RestAnswer Rest::all_tasks(const RestRequest& request) {
+  const Json body = base::try_parse_json(request.body).value_or(Json::object());
+  const Json dags = base::array_or_empty(body, "dag_ids");
+  const Json ids = base::array_or_empty(body, "dag_run_ids");
+  Json all = Json::array();
+  for (const Json& dag : dags) {
+    for (const Json& id : ids) {
+      if (!dag.is_string() || !id.is_string()) continue;
+      const auto run = runs_.find(request.account, dag.get<std::string>(), id.get<std::string>());
+      if (!run) continue;
+      for (const auto& step : pipelines_.steps(request.account, run->execution))
+        all.push_back(task_json(*run, step));
+    }
+  }
+  const std::size_t count = all.size();
+  return {200, {{"task_instances", std::move(all)}, {"total_entries", count}}, ""};
 }
 
 RestAnswer Rest::trigger(ApiVersion version, const RestRequest& request, const std::string& dag) {
@@ -253,7 +296,9 @@ RestAnswer Rest::tasks(ApiVersion version, const RestRequest& request, const Run
     if (step.name != rest[1]) continue;
     if (rest.size() == 2) return {200, task_json(run, step), ""};
     if (rest[2] == "logs")
-      return {200, {{"content", task_log(step)}, {"continuation_token", nullptr}}, task_log(step)};
+      return {200,
+              {{"content", log_content(version, task_log(step))}, {"continuation_token", nullptr}},
+              task_log(step)};
     if (rest[2] == "xcomEntries")
       return {200, {{"xcom_entries", Json::array()}, {"total_entries", 0}}, ""};
   }

@@ -38,6 +38,8 @@ class Rest {
  private:
   RestAnswer dispatch(ApiVersion version, const RestRequest& request);
   RestAnswer dag_runs(ApiVersion version, const RestRequest& request, const std::string& dag);
+  RestAnswer all_runs(ApiVersion version, const RestRequest& request);
+  RestAnswer all_tasks(const RestRequest& request);
   RestAnswer trigger(ApiVersion version, const RestRequest& request, const std::string& dag);
   RestAnswer tasks(ApiVersion version, const RestRequest& request, const Run& run,
                    const std::vector<std::string>& rest);

@@ -31,6 +31,8 @@ std::map<std::string, std::string> parameters_of(const Json& conf) {
   return parameters;
 }
 
+std::string id_of(base::Millis logical) { return "manual__" + base::iso8601_millis(logical); }
+
 }  // namespace
 
 std::string Run::status() const {
@@ -66,33 +68,49 @@ Run Runs::trigger(const std::string& account, const NewRun& request) {
   run.dag = request.dag;
   run.queued = clock_.now();
   run.logical = request.logical.value_or(run.queued);
-  run.id = request.id.empty() ? "manual__" + base::iso8601_millis(run.logical) : request.id;
+  run.id = request.id.empty() ? id_of(run.logical) : request.id;
   run.conf = request.conf;
   run.note = request.note;
-  database_.write([&](store::Transaction& transaction) {
-    const auto changed = transaction.execute(
-        "insert into airflow_runs (account, dag, run_id, execution, conf, note, logical, queued) "
-        "values (?, ?, ?, '', ?, ?, ?, ?) on conflict do nothing",
-        {account, run.dag, run.id, base::dump_json(run.conf), run.note, run.logical, run.queued});
-    if (changed == 0)
-      throw Error(
-          "Conflict",
-          "DAGRun with DAG ID: '" + run.dag + "' and DAGRun ID: '" + run.id + "' already exists",
-          409);
-  });
+  if (!record(account, run, request.id.empty() && !request.logical)) {
+    // A crash may have come between its record and its start.
+    find(account, run.dag, run.id);
+    throw Error(
+        "Conflict",
+        "DAGRun with DAG ID: '" + run.dag + "' and DAGRun ID: '" + run.id + "' already exists",
+        409);
+  }
   try {
     complete(account, run);
   } catch (const Error&) {
     // Refused, so it never was a run: a parameter that the pipeline does not know, for example.
-    database_.write([&](store::Transaction& transaction) {
-      transaction.execute(
-          "delete from airflow_runs where account = ? and dag = ? and run_id = ? and execution = "
-          "''",
-          {account, run.dag, run.id});
-    });
+    forget(account, run);
     throw;
   }
   return run;
+}
+
+// False where there is such a run. Where the time alone makes the id, two at a time get two.
+bool Runs::record(const std::string& account, Run& run, bool id_is_free) {
+  bool recorded = false;
+  database_.write([&](store::Transaction& transaction) {
+    for (int tries = id_is_free ? 1000 : 1; tries > 0 && !recorded; --tries) {
+      recorded = transaction.execute(
+                     "insert into airflow_runs (account, dag, run_id, execution, conf, note, "
+                     "logical, queued) values (?, ?, ?, '', ?, ?, ?, ?) on conflict do nothing",
+                     {account, run.dag, run.id, base::dump_json(run.conf), run.note, run.logical,
+                      run.queued}) != 0;
+      if (!recorded && id_is_free) run.id = id_of(++run.logical);
+    }
+  });
+  return recorded;
+}
+
+void Runs::forget(const std::string& account, const Run& run) {
+  database_.write([&](store::Transaction& transaction) {
+    transaction.execute(
+        "delete from airflow_runs where account = ? and dag = ? and run_id = ? and execution = ?",
+        {account, run.dag, run.id, run.execution});
+  });
 }
 
 std::string Runs::start(const std::string& account, const Run& run) {
@@ -120,6 +138,20 @@ void Runs::complete(const std::string& account, Run& run) {
   if (auto state = pipelines_.execution(account, run.execution)) run.state = std::move(*state);
 }
 
+// Brings a record up to date; false where there is no such run any more: its start is refused now,
+// or its execution went away with the pipeline.
+bool Runs::refresh(const std::string& account, Run& run) {
+  try {
+    complete(account, run);
+  } catch (const Error& error) {
+    if (error.code() == "ResourceLimitExceeded") return true;  // still queued
+    if (error.status() >= 500) throw;
+  }
+  if (!run.state.arn.empty()) return true;
+  forget(account, run);
+  return false;
+}
+
 std::optional<Run> Runs::find(const std::string& account, const std::string& dag,
                               const std::string& id) {
   std::optional<Run> run;
@@ -128,10 +160,7 @@ std::optional<Run> Runs::find(const std::string& account, const std::string& dag
                      " from airflow_runs where account = ? and dag = ? and run_id = ?",
                  {account, dag, id}, [&](const store::Row& row) { run = run_of(row); });
   });
-  if (run) {
-    complete(account, *run);
-    return run;
-  }
+  if (run) return refresh(account, *run) ? run : std::nullopt;
   // Started in another way.
   for (Run& other : list(account, dag, 100))
     if (other.id == id) return std::move(other);
@@ -147,11 +176,9 @@ std::vector<Run> Runs::list(const std::string& account, const std::string& dag, 
         {account, dag, static_cast<std::int64_t>(limit)},
         [&](const store::Row& row) { runs.push_back(run_of(row)); });
   });
+  std::erase_if(runs, [&](Run& run) { return !refresh(account, run); });
   std::set<std::string> known;
-  for (Run& run : runs) {
-    complete(account, run);
-    known.insert(run.execution);
-  }
+  for (const Run& run : runs) known.insert(run.execution);
   for (const pipelines::ExecutionSummary& execution : pipelines_.executions(account, dag, limit)) {
     if (known.contains(execution.arn)) continue;
     Run run;

@@ -54,6 +54,9 @@ class Runs {
  private:
   std::string start(const std::string& account, const Run& run);
   void complete(const std::string& account, Run& run);
+  bool record(const std::string& account, Run& run, bool id_is_free);
+  void forget(const std::string& account, const Run& run);
+  bool refresh(const std::string& account, Run& run);
 
   store::Database& database_;
   const base::Clock& clock_;

@@ -1,0 +1,191 @@
+// The REST API over real pipelines, whose steps need nothing but the record of themselves.
+
+#include "airflow/rest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "airflow/command_line.h"
+#include "airflow/test_room.h"
+
+namespace slipway::airflow {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class RestTest : public AirflowRoom {
+ protected:
+  Runs runs_{*database_, clock_, *pipelines_};
+  Rest rest_{runs_, *pipelines_, "2.10.3"};
+
+  RestAnswer ask(const std::string& method, const std::string& path, const std::string& body = "",
+                 ApiVersion version = ApiVersion::kOne, const std::string& query = "") {
+    return rest_.answer(version, {kAccount, method, path, query, body});
+  }
+  RestAnswer ask_two(const std::string& method, const std::string& path,
+                     const std::string& body = "") {
+    return ask(method, path, body, ApiVersion::kTwo);
+  }
+
+  // The run once it has ended.
+  Json ended(const std::string& dag, const std::string& id) {
+    const std::string path = "/dags/" + dag + "/dagRuns/" + id;
+    EXPECT_TRUE(eventually([&] { return ask("GET", path).body["end_date"].is_string(); })) << path;
+    return ask("GET", path).body;
+  }
+};
+
+TEST_F(RestTest, ARunGoesFromItsTriggerToItsEnd) {
+  create("train", {condition("Check", "{\"Get\":\"Parameters.Depth\"}", "7")});
+
+  const RestAnswer made =
+      ask("POST", "/dags/train/dagRuns", R"({"dag_run_id": "one", "conf": {"Depth": 7}})");
+
+  EXPECT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(made.body["dag_run_id"], "one");
+  EXPECT_EQ(made.body["external_trigger"], true);
+  EXPECT_EQ(made.body["conf"], Json({{"Depth", 7}}));
+  EXPECT_EQ(ended("train", "one")["state"], "success");
+  const Json tasks = ask("GET", "/dags/train/dagRuns/one/taskInstances").body;
+  ASSERT_THAT(tasks["task_instances"], SizeIs(1));
+  EXPECT_EQ(tasks["task_instances"][0]["task_id"], "Check");
+  EXPECT_EQ(tasks["task_instances"][0]["state"], "success");
+}
+
+TEST_F(RestTest, AFailedStepFailsItsRun) {
+  create("fails", {fail("Stop", "not good enough")});
+  ask("POST", "/dags/fails/dagRuns", R"({"dag_run_id": "r"})");
+  EXPECT_EQ(ended("fails", "r")["state"], "failed");
+  const std::string logs = "/dags/fails/dagRuns/r/taskInstances/Stop/logs/1";
+  EXPECT_THAT(ask("GET", logs).text, HasSubstr("not good enough"));
+  EXPECT_TRUE(ask("GET", logs).body["content"].is_string());
+  EXPECT_THAT(ask_two("GET", logs).body["content"][0]["event"].get<std::string>(),
+              HasSubstr("step Stop (Fail) is Failed"));
+}
+
+TEST_F(RestTest, RefusalsHaveTheFormOfTheirVersion) {
+  create("dag", {condition("C", "1", "1")});
+  struct Case {
+    ApiVersion version;
+    std::string method, path, body;
+    int status;
+    std::string text;
+  };
+  const ApiVersion one = ApiVersion::kOne, two = ApiVersion::kTwo;
+  const std::vector<Case> cases{
+      {one, "POST", "/dags/none/dagRuns", "{}", 404, "DAG with dag_id: 'none' not found"},
+      {one, "GET", "/dags/dag/dagRuns/none", "", 404, "'none' not found"},
+      {one, "POST", "/dags/dag/dagRuns", "[]", 400, "must be a JSON object"},
+      {one, "POST", "/dags/dag/dagRuns", "{", 400, "must be a JSON object"},
+      {one, "POST", "/dags/dag/dagRuns", R"({"wrong": 1})", 400, "Unknown field"},
+      {one, "POST", "/dags/dag/dagRuns", R"({"conf": [1]})", 400, "'conf' must be an object"},
+      {one, "POST", "/dags/dag/dagRuns", R"({"logical_date": "soon"})", 400, "not an ISO 8601"},
+      {one, "POST", "/dags/dag/dagRuns", R"({"conf": {"Unknown": 1}})", 400, "Unknown"},
+      {one, "DELETE", "/dags/dag/dagRuns", "", 405, "Method Not Allowed"},
+      {one, "GET", "/pools", "", 404, "not found"},
+      {one, "POST", "/dags/~/dagRuns", "", 405, "Method Not Allowed"},
+      {two, "POST", "/dags/dag/dagRuns", "{}", 422, "Field required"},
+      {two, "POST", "/dags/dag/dagRuns", R"({"logical_date": null, "state": "x"})", 422,
+       "extra_forbidden"},
+      {two, "GET", "/dags/none", "", 404, "not found"},
+  };
+  for (const Case& each : cases) {
+    const RestAnswer answer = ask(each.method, each.path, each.body, each.version);
+    const std::string text = answer.body.dump();
+    EXPECT_EQ(answer.status, each.status) << each.path << each.body << text;
+    EXPECT_THAT(text, HasSubstr(each.text));
+    EXPECT_EQ(answer.body.contains("title"), each.version == one) << text;
+  }
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns").body["total_entries"], 0);
+}
+
+TEST_F(RestTest, AnIdIsForOneRun) {
+  create("dag", {condition("C", "1", "1")});
+  const std::string body = R"({"dag_run_id": "same", "logical_date": null})";
+  EXPECT_EQ(ask_two("POST", "/dags/dag/dagRuns", body).status, 200);
+  const RestAnswer again = ask_two("POST", "/dags/dag/dagRuns", body);
+  EXPECT_EQ(again.status, 409);
+  EXPECT_THAT(again.body["detail"].get<std::string>(), HasSubstr("already exists"));
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns").body["total_entries"], 1);
+}
+
+TEST_F(RestTest, RunsOfTheSameMomentAreTwo) {
+  create("dag", {condition("C", "1", "1")});
+  clock_.hold();
+  EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", "{}").status, 200);
+  EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", "{}").status, 200);
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns").body["total_entries"], 2);
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns", "", ApiVersion::kOne, "limit=1").body["total_entries"],
+            1);
+}
+
+TEST_F(RestTest, ARecordWhoseStartACrashPreventedIsStarted) {
+  create("dag", {condition("C", "1", "1")});
+  record_without_start("dag", "interrupted");
+  EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", R"({"dag_run_id": "interrupted"})").status, 409);
+  EXPECT_THAT(pipelines_->executions(kAccount, "dag", 10), SizeIs(1));
+  EXPECT_EQ(ended("dag", "interrupted")["state"], "success");
+  EXPECT_THAT(pipelines_->executions(kAccount, "dag", 10), SizeIs(1));
+}
+
+TEST_F(RestTest, ARecordThatCannotStartDoesNotStandInTheWay) {
+  create("dag", {condition("C", "1", "1")});
+  record_without_start("dag", "refused", R"({"NoSuchParameter": "1"})");
+  const RestAnswer listed = ask("GET", "/dags/dag/dagRuns");
+  EXPECT_EQ(listed.status, 200) << listed.body;
+  EXPECT_EQ(listed.body["total_entries"], 0);
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns/refused").status, 404);
+}
+
+TEST_F(RestTest, RunsGoWithTheirPipeline) {
+  create("dag", {condition("C", "1", "1")});
+  ask("POST", "/dags/dag/dagRuns", R"({"dag_run_id": "r"})");
+  ended("dag", "r");
+  remove("dag");
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns/r").status, 404);
+  create("dag", {condition("C", "1", "1")});
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns").body["total_entries"], 0);
+  EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", R"({"dag_run_id": "r"})").status, 200);
+}
+
+TEST_F(RestTest, ExecutionsOfOthersAreRunsToo) {
+  create("dag", {condition("C", "1", "1")});
+  const std::string arn = pipelines_->start_execution(kAccount, {.pipeline = "dag"});
+  const std::string id = "execution__" + arn.substr(arn.rfind('/') + 1);
+  EXPECT_EQ(ended("dag", id)["dag_run_id"], id);
+  const Json all = ask("POST", "/dags/~/dagRuns/list", R"({"dag_ids": ["dag"]})").body;
+  EXPECT_EQ(all["total_entries"], 1) << all;
+  EXPECT_EQ(ask("POST", "/dags/~/dagRuns/list", R"({"dag_ids": ["x"]})").body["total_entries"], 0);
+}
+
+TEST_F(RestTest, ADagIsPausedAndShown) {
+  create("dag", {condition("C", "1", "1")});
+  EXPECT_EQ(ask("PATCH", "/dags/dag", R"({"is_paused": true})").body["is_paused"], true);
+  EXPECT_EQ(ask_two("GET", "/dags").body["dags"][0]["is_paused"], true);
+  EXPECT_EQ(ask("PATCH", "/dags/dag", R"({"is_paused": false})").body["is_paused"], false);
+}
+
+TEST_F(RestTest, CommandsDoTheSame) {
+  create("dag", {condition("C", "1", "1")});
+  const auto run = [&](const std::string& line) {
+    return run_command(kAccount, line, runs_, *pipelines_, "2.10.3");
+  };
+  const CommandResult made = run("dags trigger dag --conf '{\"Depth\": 3}' -r mine");
+  EXPECT_EQ(made.exit_code, 0) << made.error;
+  EXPECT_THAT(made.output, HasSubstr("mine"));
+  EXPECT_EQ(ended("dag", "mine")["conf"]["Depth"], 3);
+  EXPECT_EQ(run("dags state dag mine").output, "success\n");
+  EXPECT_THAT(run("dags list-runs -d dag -o json").output, HasSubstr("\"run_id\":\"mine\""));
+  EXPECT_EQ(run("tasks list dag").output, "C\n");
+  EXPECT_EQ(run("dags pause dag").output, "Dag: dag, paused: True\n");
+  for (const char* line :
+       {"dags trigger none", "dags trigger", "dags trigger dag --conf {",
+        "dags trigger dag -r mine", "webserver", "db reset", "dags delete dag", "", "dags 'x"}) {
+    EXPECT_EQ(run(line).exit_code, 1) << line;
+    EXPECT_THAT(run(line).error, HasSubstr("airflow: "));
+  }
+}
+
+}  // namespace
+}  // namespace slipway::airflow
