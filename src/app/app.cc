@@ -1,6 +1,7 @@
 #include "app/app.h"
 
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -26,7 +27,9 @@
 #include "images/images.h"
 #include "jobs/jobs.h"
 #include "models/models.h"
+#include "net/certificates.h"
 #include "net/server.h"
+#include "net/tls_front.h"
 #include "notify/notify.h"
 #include "objects/objects.h"
 #include "observe/logs.h"
@@ -42,6 +45,7 @@ namespace slipway::app {
 namespace {
 
 constexpr std::chrono::seconds kStopGrace{20};
+constexpr std::chrono::seconds kTlsStopGrace{2};  // after the server has ended its connections
 constexpr std::chrono::hours kUpkeepPause{1};
 
 int loop_count(const AppOptions& options) {
@@ -68,6 +72,24 @@ std::unique_ptr<store::Database> opened(const std::filesystem::path& data) {
   return database;
 }
 
+net::CertificateFiles certificates(const std::filesystem::path& data, const std::string& address,
+                                   const base::Clock& clock) {
+  net::CertificateOptions options;
+  options.directory = data / "tls";
+  options.names = net::names_of_server(address);
+  options.system_bundles = net::usual_system_bundles();
+  // Behind a proxy that opens TLS, the machine's owner has put its authority here.
+  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0')
+    options.system_bundles.insert(options.system_bundles.begin(), file);
+  return net::prepare_certificates(options, clock, store::system_disk());
+}
+
+// An IPv6 address goes into a URL in brackets.
+std::string host_and_port(const std::string& address, std::uint16_t port) {
+  const bool six = address.find(':') != std::string::npos;
+  return (six ? "[" + address + "]" : address) + ":" + std::to_string(port);
+}
+
 // Members in the order in which they are built; they end in the reverse one.
 class Slipway final : public App {
  public:
@@ -75,6 +97,7 @@ class Slipway final : public App {
       : options_(std::move(options)),
         data_(prepared(options_.data)),
         database_(opened(data_)),
+        certificates_(certificates(data_, options_.address, clock_)),
         spool_(data_ / "spool"),
         events_(*database_),
         iam_(*database_, clock_, {options_.account, options_.region, data_ / "credentials"}),
@@ -108,7 +131,8 @@ class Slipway final : public App {
         coordinator_(
             ci_, forge_, [this] { return endpoint_; }, data_ / "spool"),
         executor_(ci_, forge_, images_, *engine_, *database_, clock_, executor_options()),
-        gitlab_(forge_, ci_, *database_, clock_, events_, {[this] { return endpoint_; }}),
+        gitlab_(forge_, ci_, *database_, clock_, events_,
+                {.url = [this] { return endpoint_; }, .spool = &spool_}),
         router_({api_, registry_, coordinator_, gitlab_, git_, airflow_, notify_, functions_}),
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
@@ -126,6 +150,7 @@ class Slipway final : public App {
     endpoint_ = "http://" + host;
     // Repositories are named by the address, which is known only now.
     images::register_ecr_api(api_, images_, iam_, host);
+    start_tls();
     write_server_file();
     start_rooms();
     router_.open();
@@ -146,8 +171,12 @@ class Slipway final : public App {
     }
     changed_.notify_all();
     if (upkeep_.joinable()) upkeep_.join();
+    // First: a call of a function may hold a worker for minutes, and the server waits for its
+    // workers.
+    functions_.stop();
     coordinator_.stop();
     if (server_) server_->stop(kStopGrace);
+    if (tls_) tls_->stop(kTlsStopGrace);
     workers_.stop();
     gitlab_.stop();
     executor_.stop();
@@ -155,7 +184,6 @@ class Slipway final : public App {
     forge_.stop();
     notify_.stop();
     pipelines_.stop();
-    functions_.stop();
     endpoints_.stop();
     jobs_.stop();
     events_.stop();
@@ -185,6 +213,7 @@ class Slipway final : public App {
     options.directory = data_ / "functions";
     options.region = options_.region;
     options.url = [this] { return endpoint_; };
+    options.ca_bundle = certificates_.bundle;
     return options;
   }
 
@@ -197,7 +226,7 @@ class Slipway final : public App {
   airflow::AirflowOptions airflow_options() {
     airflow::AirflowOptions options;
     options.region = options_.region;
-    options.web_server = [this] { return endpoint_.substr(endpoint_.find("://") + 3); };
+    options.web_server = [this] { return tls_host_; };
     return options;
   }
 
@@ -227,6 +256,18 @@ class Slipway final : public App {
     return options;
   }
 
+  void start_tls() {
+    net::TlsFrontOptions options;
+    options.address = options_.address;
+    options.port = options_.tls_port;
+    options.plain_address = options_.address;
+    options.plain_port = server_->port();
+    options.certificate = certificates_.server;
+    options.key = certificates_.server_key;
+    tls_ = net::TlsFront::start(options);
+    tls_host_ = host_and_port(options_.address, tls_->port());
+  }
+
   // What needs the address that the server listens on, from the ground up.
   void start_rooms() {
     functions_.start();
@@ -235,6 +276,7 @@ class Slipway final : public App {
     ci_.start();
     forge_.start();
     executor_.start();
+    gitlab_.start();
     events_.start();
   }
 
@@ -270,6 +312,8 @@ class Slipway final : public App {
   void write_server_file() const {
     store::write_atomically(store::system_disk(), data_ / "server.json",
                             base::dump_json({{"endpoint", endpoint_},
+                                             {"tlsEndpoint", "https://" + tls_host_},
+                                             {"caBundle", certificates_.bundle.string()},
                                              {"region", options_.region},
                                              {"account", options_.account},
                                              {"process", ::getpid()}}));
@@ -279,6 +323,7 @@ class Slipway final : public App {
   const std::filesystem::path data_;
   base::SystemClock clock_;
   std::unique_ptr<store::Database> database_;
+  const net::CertificateFiles certificates_;
   store::Spool spool_;
   store::EventPump events_;
   iam::Iam iam_;
@@ -306,7 +351,9 @@ class Slipway final : public App {
   Router router_;
   base::ThreadPool workers_;
   std::unique_ptr<net::Server> server_;
-  std::string endpoint_;  // constant once the rooms are started
+  std::unique_ptr<net::TlsFront> tls_;
+  std::string endpoint_;  // constant once the rooms are started, as is:
+  std::string tls_host_;  // host and port
   bool stopped_ = false;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -329,6 +376,8 @@ ServerFile read_server_file(const std::filesystem::path& data) {
   const Json file = base::parse_json(store::read_file(path, 1u << 20), path.string());
   ServerFile server;
   server.endpoint = base::text_or(file, "endpoint");
+  server.tls_endpoint = base::text_or(file, "tlsEndpoint");
+  server.ca_bundle = base::text_or(file, "caBundle");
   server.region = base::text_or(file, "region", "us-east-1");
   server.account = base::text_or(file, "account");
   server.process = static_cast<int>(base::integer_or(file, "process", 0));

@@ -15,7 +15,8 @@ namespace slipway::app {
 struct AppOptions {
   std::filesystem::path data;  // everything durable lies here
   std::string address = "127.0.0.1";
-  std::uint16_t port = 4700;  // 0: any free one
+  std::uint16_t port = 4700;   // 0: any free one
+  std::uint16_t tls_port = 0;  // of the same by TLS; 0: any free one
   std::string account = "123456789012";
   std::string region = "us-east-1";
   std::string runtime;         // "crun", "runc" or empty: the first that works
@@ -29,7 +30,9 @@ struct AppOptions {
 
 // What a client on this machine needs to find the server; <data>/server.json.
 struct ServerFile {
-  std::string endpoint;  // "http://127.0.0.1:4700"
+  std::string endpoint;      // "http://127.0.0.1:4700"
+  std::string tls_endpoint;  // "https://127.0.0.1:4743"
+  std::string ca_bundle;     // PEM file of the authorities that tls_endpoint's clients trust
   std::string region;
   std::string account;
   int process = 0;

@@ -59,6 +59,10 @@ int run_env(const Globals& globals, bool json) {
     variables.emplace_back("GITLAB_URL", session.endpoint);
     variables.emplace_back("GITLAB_TOKEN", std::string(base::trim(store::read_file(token, 4096))));
   }
+  const std::filesystem::path bundle = globals.data / "tls/bundle.pem";
+  // Under a name of its own: stock tools speak plain HTTP here and keep the system's authorities.
+  if (std::filesystem::is_regular_file(bundle))
+    variables.emplace_back("SLIPWAY_CA_BUNDLE", std::filesystem::canonical(bundle).string());
   if (session.endpoint.starts_with("http://")) allow_plain_registry(session.host);
   if (json) {
     Json object = Json::object();

@@ -119,6 +119,10 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
       ->capture_default_str();
   command->add_option("--port", options->app.port, "Port to listen on; 0 takes a free one")
       ->capture_default_str();
+  command
+      ->add_option("--tls-port", options->app.tls_port,
+                   "Port that serves the same by TLS; 0 takes a free one")
+      ->capture_default_str();
   command->add_option("--account", options->app.account, "Account number, twelve digits")
       ->capture_default_str()
       ->check([](const std::string& text) {

@@ -67,6 +67,7 @@ Room::Room(store::Database& database, const base::Clock& clock_, store::Spool& s
                 .socket_directory = options.directory / "socket",
                 .region = options.region,
                 .url = options.url,
+                .ca_bundle = options.ca_bundle,
                 .runtime_port = [this] { return runtime_api.port(); }}),
       pool(clock, engine, log_pump, platform_log,
            [this](const Target& target, const std::string& container, const std::string& token,

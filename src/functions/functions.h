@@ -48,6 +48,8 @@ struct FunctionsOptions {
   // Callers of the API that wait for an answer at a time: each holds one of the server's workers,
   // which functions need as well when they call the server.
   std::size_t waiting_callers = 20;
+  // PEM file of the authorities that containers trust; empty: the machine's own. Mounted read-only.
+  std::filesystem::path ca_bundle;
 };
 
 enum class InvocationType { kRequestResponse, kEvent, kDryRun };

@@ -27,6 +27,7 @@ constexpr double kMemoryOfCpu = 1769;  // MB, as Lambda gives out processors
 
 constexpr const char* kTask = "/var/task";
 constexpr const char* kRuntime = "/var/runtime";
+constexpr const char* kCaBundle = "/opt/slipway/ca-bundle.pem";
 constexpr const char* kSocket = "/var/slipway/runtime.sock";
 constexpr const char* kBootstrap = "slipway_bootstrap.py";
 constexpr const char* kRelay = "slipway_relay.py";
@@ -51,6 +52,17 @@ std::optional<std::vector<std::string>> texts(const Json& object, const char* me
   const Json& list = base::array_or_empty(object, member);
   if (list.empty()) return std::nullopt;
   return list.get<std::vector<std::string>>();
+}
+
+// What http.client, requests and botocore read; an image that says otherwise knows better.
+void trust_bundle(const LaunchFacts& facts, LaunchPlan& plan) {
+  for (const std::string name : {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"}) {
+    const auto& image = facts.image.environment;
+    const bool set = std::any_of(image.begin(), image.end(), [&](const std::string& entry) {
+      return entry.starts_with(name + "=");
+    });
+    if (!set) plan.environment[name] = kCaBundle;
+  }
 }
 
 void plan_image(const Target& target, const LaunchFacts& facts, LaunchPlan& plan) {
@@ -110,6 +122,7 @@ LaunchPlan plan_launch(const Target& target, const LaunchFacts& facts) {
   } else {
     plan_zip(target, facts, plan);
   }
+  if (facts.ca_bundle) trust_bundle(facts, plan);
   // The caller's own come last: reserved names were refused when the function was made.
   for (const auto& [name, value] : base::object_or_empty(environment, "Variables").items()) {
     plan.environment[name] = value.get<std::string>();
@@ -148,6 +161,7 @@ base::Millis Launcher::launch(const Target& target, const std::string& container
   LaunchPlan plan =
       plan_launch(target, {.region = parts_.region,
                            .url = parts_.url ? parts_.url() : "",
+                           .ca_bundle = !parts_.ca_bundle.empty(),
                            .runtime_port = parts_.runtime_port(),
                            .token = token,
                            .log_stream = log_stream,
@@ -175,6 +189,9 @@ base::Millis Launcher::launch(const Target& target, const std::string& container
       spec.mounts.push_back(
           {parts_.socket_directory, "/var/slipway", containers::Access::kReadOnly});
     }
+  }
+  if (!parts_.ca_bundle.empty()) {
+    spec.mounts.push_back({parts_.ca_bundle, kCaBundle, containers::Access::kReadOnly});
   }
   parts_.engine.start(spec);
   return session.expires - kSafety;

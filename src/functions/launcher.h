@@ -26,7 +26,8 @@ struct LaunchPlan {
 };
 struct LaunchFacts {
   std::string region;
-  std::string url;  // of this server
+  std::string url;         // of this server
+  bool ca_bundle = false;  // a bundle of authorities is mounted
   std::uint16_t runtime_port = 0;
   std::string token;
   std::string log_stream;
@@ -48,6 +49,7 @@ class Launcher {
     std::filesystem::path socket_directory;   // with the bridge's socket
     std::string region;
     std::function<std::string()> url;
+    std::filesystem::path ca_bundle;  // may be empty
     std::function<std::uint16_t()> runtime_port;
   };
   explicit Launcher(Parts parts);

@@ -34,6 +34,21 @@ LaunchFacts facts() {
   return facts;
 }
 
+TEST(PlanLaunch, TrustsTheMountedBundleUnlessToldOtherwise) {
+  Target target = python();
+  LaunchFacts with = facts();
+  with.ca_bundle = true;
+  with.image.environment = {"AWS_CA_BUNDLE=/image.pem", "SSL_CERT_FILE_OTHER=x"};
+  target.configuration["Environment"] = {{"Variables", {{"REQUESTS_CA_BUNDLE", "/own.pem"}}}};
+
+  const LaunchPlan plan = plan_launch(target, with);
+
+  EXPECT_EQ(plan.environment.at("SSL_CERT_FILE"), "/opt/slipway/ca-bundle.pem");
+  EXPECT_EQ(plan.environment.at("REQUESTS_CA_BUNDLE"), "/own.pem");
+  EXPECT_EQ(plan.environment.count("AWS_CA_BUNDLE"), 0u);
+  EXPECT_EQ(plan_launch(target, facts()).environment.count("SSL_CERT_FILE"), 0u);
+}
+
 TEST(PlanLaunch, RunsPythonByTheBootstrap) {
   const LaunchPlan plan = plan_launch(python(), facts());
 
