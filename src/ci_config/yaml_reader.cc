@@ -33,7 +33,7 @@ class Builder final : public YAML::EventHandler {
   Builder(int file, Budget& budget, const YamlLimits& limits)
       : file_(file), budget_(budget), limits_(limits) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { document_ = at(mark); }
   void OnDocumentEnd() override {}
   void OnAnchor(const YAML::Mark&, const std::string&) override {}
 
@@ -71,13 +71,13 @@ class Builder final : public YAML::EventHandler {
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    open(mark, tag == "!reference" ? Kind::kReference : Kind::kSequence, anchor);
+                       YAML::EmitterStyle::value style) override {
+    open(mark, tag == "!reference" ? Kind::kReference : Kind::kSequence, anchor, style);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
+                  YAML::EmitterStyle::value style) override {
     if (tag == "!reference") fail("!reference {} is not valid", mark.line + 1);
-    open(mark, Kind::kMapping, anchor);
+    open(mark, Kind::kMapping, anchor, style);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
@@ -87,9 +87,20 @@ class Builder final : public YAML::EventHandler {
 
   std::optional<Node> take() { return std::exchange(root_, std::nullopt); }
 
-  // Where the innermost collection that is still open begins: what libyaml reports.
-  Position innermost() const { return open_.empty() ? Position{} : open_.back().node.position; }
-  bool inside(Kind kind) const { return !open_.empty() && open_.back().node.is(kind); }
+  // Where the last document begins: at its "---" where it has one.
+  Position document() const { return document_; }
+
+  // The innermost collection that is still open: what libyaml reports.
+  struct Innermost {
+    Position begins;
+    bool is_mapping = false;
+    bool is_flow = false;
+  };
+  std::optional<Innermost> innermost() const {
+    if (open_.empty()) return std::nullopt;
+    const Open& one = open_.back();
+    return Innermost{one.node.position, one.node.is_mapping(), one.flow};
+  }
 
  private:
   enum class Plain { kYes, kNo };
@@ -97,6 +108,7 @@ class Builder final : public YAML::EventHandler {
   struct Open {
     Node node;
     YAML::anchor_t anchor = 0;
+    bool flow = false;
     // Of a mapping: the key that waits for its value, and where each key is.
     std::optional<Member> key;
     bool merges = false;
@@ -105,13 +117,15 @@ class Builder final : public YAML::EventHandler {
 
   Position at(const YAML::Mark& mark) const { return {file_, mark.line + 1, mark.column + 1}; }
 
-  void open(const YAML::Mark& mark, Kind kind, YAML::anchor_t anchor) {
+  void open(const YAML::Mark& mark, Kind kind, YAML::anchor_t anchor,
+            YAML::EmitterStyle::value style) {
     if (static_cast<int>(open_.size()) >= limits_.depth) fail("The parsed YAML is too big");
     budget_.spend(1);
     Open& one = open_.emplace_back();
     one.node.kind = kind;
     one.node.position = at(mark);
     one.anchor = anchor;
+    one.flow = style == YAML::EmitterStyle::Flow;
   }
 
   void close() {
@@ -187,38 +201,32 @@ class Builder final : public YAML::EventHandler {
   std::map<YAML::anchor_t, Node> anchors_;
   std::optional<Node> root_;
   Position last_scalar_;
+  Position document_;
 };
 
 struct Wording {
   std::string_view theirs;  // yaml-cpp's message begins so
   std::string_view ours;    // libyaml's problem and context
-  bool at_collection;       // libyaml reports where the collection begins
 };
 
 constexpr Wording kWordings[] = {
-    {"end of map not found", "did not find expected key while parsing a block mapping", true},
-    {"end of sequence not found",
-     "did not find expected '-' indicator while parsing a block collection", true},
-    {"end of map flow not found", "did not find expected ',' or '}' while parsing a flow mapping",
-     true},
-    {"end of sequence flow not found",
-     "did not find expected ',' or ']' while parsing a flow sequence", true},
-    {"illegal map value", "mapping values are not allowed in this context", false},
-    {"illegal map key", "mapping keys are not allowed in this context", false},
-    {"illegal block entry", "block sequence entries are not allowed in this context", false},
+    {"illegal map value", "mapping values are not allowed in this context"},
+    {"illegal map key", "mapping keys are not allowed in this context"},
+    {"illegal block entry", "block sequence entries are not allowed in this context"},
     {"illegal document indicator in scalar",
-     "found unexpected document indicator while scanning a quoted scalar", false},
-    {"unknown escape character", "found unknown escape character while parsing a quoted scalar",
-     false},
+     "found unexpected document indicator while scanning a quoted scalar"},
+    {"unknown escape character", "found unknown escape character while parsing a quoted scalar"},
     {"unknown token",
-     "found character that cannot start any token while scanning for the next token", false},
+     "found character that cannot start any token while scanning for the next token"},
     {"illegal tab when looking for indentation",
-     "found character that cannot start any token while scanning for the next token", false},
-    {"illegal flow end", "did not find expected node content while parsing a block node", false},
+     "found character that cannot start any token while scanning for the next token"},
+    {"illegal flow end", "did not find expected node content while parsing a block node"},
+    {"unexpected character in block scalar",
+     "did not find expected comment or line break while scanning a block scalar"},
     {"alias not found after *",
-     "did not find expected alphabetic or numeric character while scanning an alias", false},
+     "did not find expected alphabetic or numeric character while scanning an alias"},
     {"anchor not found after &",
-     "did not find expected alphabetic or numeric character while scanning an anchor", false},
+     "did not find expected alphabetic or numeric character while scanning an anchor"},
 };
 
 std::size_t offset_of(const std::string& text, int line, int column) {
@@ -256,6 +264,52 @@ std::string alias_at(const std::string& text, int line, int column) {
   return text.substr(start + 1, end == std::string::npos ? end : end - start - 1);
 }
 
+std::string_view unexpected_in(const Builder::Innermost& open) {
+  if (open.is_flow && open.is_mapping) {
+    return "did not find expected ',' or '}' while parsing a flow mapping";
+  }
+  if (open.is_flow) return "did not find expected ',' or ']' while parsing a flow sequence";
+  if (open.is_mapping) return "did not find expected key while parsing a block mapping";
+  return "did not find expected '-' indicator while parsing a block collection";
+}
+
+// yaml-cpp takes what does not belong to a document for the next one.
+void check_document_start(const std::string& text, Position start, const Node& before) {
+  const std::size_t offset = offset_of(text, start.line, start.column);
+  if (std::string_view(text).substr(offset).starts_with("---")) return;
+  const Position root = before.position;
+  const bool is_flow = std::string_view("{[").find(text[offset_of(text, root.line, root.column)]) !=
+                       std::string_view::npos;
+  if (is_flow || (!before.is_mapping() && !before.is_sequence())) {
+    fail_at("did not find expected <document start>", start.line, start.column);
+  }
+  const Builder::Innermost open{before.position, before.is_mapping(), false};
+  fail_at(std::string(unexpected_in(open)), open.begins.line, open.begins.column);
+}
+
+// A line that should be a key but has no colon runs on into the next one, whose colon is then the
+// one too many:
+//   script
+//   stage: test
+std::optional<Position> key_without_colon(const std::string& text, int line, int column) {
+  const auto lines = base::split(text, '\n');
+  const auto at = static_cast<std::size_t>(line - 1);
+  if (at == 0 || at >= lines.size()) return std::nullopt;
+  const auto indentation = [](const std::string& one) {
+    return std::min(one.find_first_not_of(' '), one.size());
+  };
+  const std::string& second = lines[at];
+  const std::size_t indent = indentation(second);
+  const std::string before = second.substr(0, static_cast<std::size_t>(column - 1));
+  if (before.find(": ") != std::string::npos) return std::nullopt;
+  const std::string& first = lines[at - 1];
+  if (base::trim(first).empty() || indentation(first) != indent || first[indent] == '-' ||
+      first.find(": ") != std::string::npos || first.ends_with(':')) {
+    return std::nullopt;
+  }
+  return Position{0, line - 1, static_cast<int>(indent) + 1};
+}
+
 [[noreturn]] void fail_as_libyaml(const YAML::Exception& error, const Builder& builder,
                                   const std::string& text) {
   const int line = error.mark.line + 1;
@@ -263,13 +317,20 @@ std::string alias_at(const std::string& text, int line, int column) {
   if (error.msg.starts_with("the referenced anchor is not defined")) {
     fail("An alias referenced an unknown anchor: " + alias_at(text, line, column), line);
   }
-  for (const Wording& wording : kWordings) {
-    if (!error.msg.starts_with(wording.theirs)) continue;
-    const Position open = builder.innermost();
-    if (wording.at_collection && open.line > 0) {
-      fail_at(std::string(wording.ours), open.line, open.column);
+  const auto open = builder.innermost();
+  const bool unexpected_end =
+      error.msg.starts_with("end of ") || error.msg.starts_with("illegal flow end") ||
+      (error.msg.starts_with("illegal block entry") && open && open->is_flow && open->is_mapping);
+  if (unexpected_end && open) {
+    fail_at(std::string(unexpected_in(*open)), open->begins.line, open->begins.column);
+  }
+  if (error.msg.starts_with("illegal map value")) {
+    if (const auto key = key_without_colon(text, line, column)) {
+      fail_at("could not find expected ':' while scanning a simple key", key->line, key->column);
     }
-    fail_at(std::string(wording.ours), line, column);
+  }
+  for (const Wording& wording : kWordings) {
+    if (error.msg.starts_with(wording.theirs)) fail_at(std::string(wording.ours), line, column);
   }
   if (error.msg.find("ecursion") != std::string::npos ||
       error.msg.find("depth") != std::string::npos) {
@@ -319,6 +380,7 @@ std::vector<Node> read_yaml(const std::string& text, int file, Budget& budget,
     YAML::Parser parser(input);
     while (parser.HandleNextDocument(builder)) {
       auto root = builder.take();
+      if (!documents.empty()) check_document_start(text, builder.document(), documents.back());
       documents.push_back(root ? std::move(*root) : Node{});
       if (documents.size() > kMostDocuments) fail("The parsed YAML is too big");
     }

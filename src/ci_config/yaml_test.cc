@@ -153,6 +153,20 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"a: 1\n\njob:\n  script: x\n   - y\n  \"a\" b\n",
                "(<unknown>): did not find expected key while parsing a block mapping at line 4 "
                "column 3"},
+        Broken{"job:\n  script\n  stage: x\n",
+               "(<unknown>): could not find expected ':' while scanning a simple key at line 2 "
+               "column 3"},
+        Broken{"job: {script: [x}, y]\n",
+               "(<unknown>): did not find expected ',' or ']' while parsing a flow sequence at "
+               "line 1 column 15"},
+        Broken{"- a\nb: c\n",
+               "(<unknown>): did not find expected '-' indicator while parsing a block collection "
+               "at line 1 column 1"},
+        Broken{"a: 1\n- b\n",
+               "(<unknown>): did not find expected key while parsing a block mapping at line 1 "
+               "column 1"},
+        Broken{"{a: 1}\nb: 2\n",
+               "(<unknown>): did not find expected <document start> at line 2 column 1"},
         Broken{"invalid: yaml: test",
                "(<unknown>): mapping values are not allowed in this context at line 1 column 14"},
         Broken{"a: [1, 2\n",
@@ -174,6 +188,13 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"a: \x01\n", "(<unknown>): control characters are not allowed at line 1 column 4"},
         Broken{"ok: \xC3\xA4\nb: \xFF\n",
                "(<unknown>): invalid leading UTF-8 octet at line 2 column 4"}));
+
+TEST(Yaml, ReadsSeveralDocuments) {
+  Budget budget(1000);
+  const auto documents = read_yaml("%YAML 1.1\n---\na: 1\n--- # next\nb: 2\n...\n", 0, budget);
+  ASSERT_EQ(documents.size(), 2u);
+  EXPECT_EQ(documents[1].find("b")->text, "2");
+}
 
 TEST(Yaml, NamesTheLineInTheDetail) {
   try {
