@@ -40,6 +40,7 @@ int run_command_line(int argc, char** argv) {
   add_watch(parser, globals, run);
   add_approve(parser, globals, run);
   add_ci(parser, globals, run);
+  add_notices(parser, globals, run);
   add_git_credential(parser, globals, run);
   try {
     parser.parse(argc, argv);

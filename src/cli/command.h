@@ -36,6 +36,7 @@ void add_init(CLI::App& parser, const Globals& globals, Run& run);
 void add_watch(CLI::App& parser, const Globals& globals, Run& run);
 void add_approve(CLI::App& parser, const Globals& globals, Run& run);  // and reject
 void add_ci(CLI::App& parser, const Globals& globals, Run& run);       // lint and run
+void add_notices(CLI::App& parser, const Globals& globals, Run& run);
 void add_git_credential(CLI::App& parser, const Globals& globals, Run& run);
 
 // The command line. Prints errors and help; never throws.

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "notify/dead_letters_api.h"
 #include "notify/decide.h"
 #include "notify/events.h"
 #include "notify/links.h"
@@ -45,7 +46,7 @@ Room::Room(store::Database& database_in, const base::Clock& clock_in, LambdaCall
 
 Notify::Notify(store::Database& database, const base::Clock& clock, store::EventPump& events,
                iam::Iam& iam, LambdaCaller lambda, NotifyOptions options)
-    : state_(std::make_unique<State>(database, clock, std::move(lambda), std::move(options))) {
+    : state_(std::make_unique<State>(database, clock, iam, std::move(lambda), std::move(options))) {
   database.write([&](store::Transaction& transaction) {
     state_->service.ensure_topic(transaction, iam.account(), kNoticesTopic);
   });
@@ -115,7 +116,7 @@ void Room::redrive(const std::string& account, const std::string& id) {
   });
 }
 
-bool Notify::takes(const net::RequestHead& head) { return is_link(head); }
+bool Notify::takes(const net::RequestHead& head) { return is_link(head) || is_dead_letters(head); }
 
 std::optional<net::Response> Notify::admit(const net::RequestHead& /*head*/) {
   // A link's request has no body worth reading.
@@ -123,6 +124,7 @@ std::optional<net::Response> Notify::admit(const net::RequestHead& /*head*/) {
 }
 
 net::Response Notify::handle(net::Request request) {
+  if (is_dead_letters(request)) return answer_dead_letters(request, state_->iam, *this);
   return answer_link(request, state_->service, state_->signer);
 }
 

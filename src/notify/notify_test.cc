@@ -273,6 +273,29 @@ TEST_F(NotifyTest, TheNoticesTopicComesBack) {
   EXPECT_FALSE(service().find(arn));
 }
 
+TEST_F(NotifyTest, DeadLettersAreForWhoHasAKey) {
+  store::EventPump events(*database_);
+  Notify notify(*database_, clock_, events, *iam_, LambdaCaller{}, options_);
+  net::Request request;
+  request.method = "GET";
+  request.target = "/notify/dead-letters";
+  const auto login = [&](const std::string& secret) {
+    const std::string user = iam_->access_keys().front().first;
+    request.headers.set("Authorization", "Basic " + base::base64(user + ":" + secret));
+  };
+  EXPECT_FALSE(Notify::takes(request));
+  login("wrong");
+  EXPECT_TRUE(Notify::takes(request));
+  EXPECT_EQ(notify.handle(request).status, 401);
+  login(iam_->find(iam_->access_keys().front().first)->secret);
+  const net::Response list = notify.handle(request);
+  EXPECT_EQ(list.status, 200);
+  EXPECT_EQ(std::get<std::string>(list.body), R"({"DeadLetters":[]})");
+  request.method = "POST";
+  request.target = "/notify/dead-letters/none/redrive";
+  EXPECT_EQ(notify.handle(request).status, 404);
+}
+
 TEST_F(NotifyTest, TheWholeRunsOnItsThreads) {
   const base::SystemClock clock;
   store::EventPump events(*database_);

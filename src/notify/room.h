@@ -31,7 +31,10 @@ struct Room {
 };
 
 struct Notify::State : Room {
-  using Room::Room;
+  State(store::Database& the_database, const base::Clock& the_clock, const iam::Iam& the_iam,
+        LambdaCaller lambda, NotifyOptions the_options)
+      : Room(the_database, the_clock, std::move(lambda), std::move(the_options)), iam(the_iam) {}
+  const iam::Iam& iam;
 };
 
 }  // namespace slipway::notify
