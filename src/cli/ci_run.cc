@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <CLI/CLI.hpp>
+#include <signal.h>
 
 #include "app/app.h"
 #include "base/error.h"
@@ -61,6 +62,29 @@ std::string commit_of_tree(const std::filesystem::path& directory,
              environment);
 }
 
+// Ctrl-C and its like, taken by waiting for them: threads that are made later inherit the block.
+class Interrupts {
+ public:
+  Interrupts() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  // Waits; the signal where one came, else 0.
+  int wait(std::chrono::milliseconds time) const {
+    const timespec limit{time.count() / 1000, time.count() % 1000 * 1000000};
+    return std::max(0, sigtimedwait(&signals_, nullptr, &limit));
+  }
+
+ private:
+  sigset_t signals_{};
+};
+
+constexpr std::chrono::milliseconds kBetweenLooks{200};
+constexpr std::chrono::seconds kGrace{20};
+
 class CiRun {
  public:
   CiRun(const Globals& globals, const CiRunOptions& options)
@@ -71,6 +95,11 @@ class CiRun {
             app_->endpoint(),
             std::string(base::trim(store::read_file(scratch_ / "data" / "gitlab-token", 4096)))) {}
   ~CiRun() {
+    try {
+      end_jobs();
+    } catch (const std::exception& error) {
+      std::cerr << "slipway: jobs may still run: " << error.what() << "\n";
+    }
     app_->stop();
     app_.reset();
     std::error_code ignored;
@@ -143,12 +172,11 @@ class CiRun {
 
   int follow(const std::string& path) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options_.timeout);
-    static const std::set<std::string> kOver{"success", "failed", "canceled", "skipped", "manual"};
     for (;;) {
       const Json pipeline = gitlab_.get(path);
-      show_jobs(path, "");
+      const bool below_is_over = show_jobs(path, "");
       const std::string status = base::text_or(pipeline, "status");
-      if (kOver.contains(status)) {
+      if (is_over(status) && below_is_over) {
         if (pipeline.contains("yaml_errors") && pipeline["yaml_errors"].is_string())
           std::cout << base::text_or(pipeline, "yaml_errors") << "\n";
         std::cout << (status == "success" || status == "manual" ? "✓" : "✗") << " pipeline "
@@ -157,34 +185,78 @@ class CiRun {
       }
       if (std::chrono::steady_clock::now() > deadline)
         throw Error("Timeout", "the pipeline is still " + status);
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      if (const int signal = interrupts_.wait(kBetweenLooks); signal != 0) {
+        std::cout << "✗ interrupted" << std::endl;
+        return 128 + signal;
+      }
     }
   }
 
-  void show_jobs(const std::string& path, const std::string& prefix) {
+  static bool is_over(const std::string& status) {
+    static const std::set<std::string> kOver{"success", "failed", "canceled", "skipped", "manual"};
+    return kOver.contains(status);
+  }
+
+  // Cancels whatever runs, in every repository, and waits until its containers are gone.
+  void end_jobs() {
+    const std::filesystem::path containers = scratch_ / "data" / "containers";
+    const auto deadline = std::chrono::steady_clock::now() + kGrace;
+    for (const Json& project : gitlab_.all("/projects")) {
+      const std::string path = "/projects/" + std::to_string(base::integer_or(project, "id", 0));
+      for (const Json& pipeline : gitlab_.all(path + "/pipelines"))
+        if (!is_over(base::text_or(pipeline, "status")))
+          gitlab_.post(path + "/pipelines/" + std::to_string(base::integer_or(pipeline, "id", 0)) +
+                       "/cancel");
+    }
+    while (has_jobs(containers)) {
+      if (std::chrono::steady_clock::now() > deadline)
+        throw Error("Timeout", "their containers are in " + containers.string());
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  static bool has_jobs(const std::filesystem::path& containers) {
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::directory_iterator(containers, absent))
+      if (entry.path().filename().string().starts_with("ci-")) return true;
+    return false;
+  }
+
+  // Whether the pipelines that it triggered are over.
+  bool show_jobs(const std::string& path, const std::string& prefix) {
     const std::string project = path.substr(0, path.find("/pipelines"));
+    bool over = true;
     for (const Json& job : gitlab_.all(path + "/jobs")) show_job(project, prefix, job);
     for (const Json& bridge : gitlab_.all(path + "/bridges")) {
       const Json& downstream = base::object_or_empty(bridge, "downstream_pipeline");
-      const auto id = base::integer_or(downstream, "id", 0);
-      if (id == 0) continue;
-      show_jobs("/projects/" + std::to_string(base::integer_or(downstream, "project_id", 0)) +
-                    "/pipelines/" + std::to_string(id),
-                prefix + base::text_or(bridge, "name") + " › ");
+      if (const auto id = base::integer_or(downstream, "id", 0); id != 0) {
+        over &= is_over(base::text_or(downstream, "status"));
+        over &=
+            show_jobs("/projects/" + std::to_string(base::integer_or(downstream, "project_id", 0)) +
+                          "/pipelines/" + std::to_string(id),
+                      prefix + base::text_or(bridge, "name") + " › ");
+      }
+      show_end(prefix, bridge);
     }
+    return over;
   }
 
   void show_job(const std::string& project, const std::string& prefix, const Json& job) {
-    const std::string id = std::to_string(base::integer_or(job, "id", 0));
-    const std::string name = prefix + base::text_or(job, "name");
-    std::string& status = shown_[id];
-    const std::string now = base::text_or(job, "status");
-    if (now != "created" && now != "skipped") show_trace(project, id, name);
-    if (now == status) return;
-    status = now;
-    if (now == "success" || now == "failed" || now == "canceled")
-      std::cout << (now == "success" ? "✓ " : "✗ ") << name << "  " << now << "  "
-                << base::text_or(job, "failure_reason") << std::endl;
+    const std::string status = base::text_or(job, "status");
+    if (status != "created" && status != "skipped")
+      show_trace(project, std::to_string(base::integer_or(job, "id", 0)),
+                 prefix + base::text_or(job, "name"));
+    show_end(prefix, job);
+  }
+
+  // A line when a job or bridge has ended.
+  void show_end(const std::string& prefix, const Json& job) {
+    std::string& shown = shown_[std::to_string(base::integer_or(job, "id", 0))];
+    const std::string status = base::text_or(job, "status");
+    if (std::exchange(shown, status) == status) return;
+    if (status == "success" || status == "failed" || status == "canceled")
+      std::cout << (status == "success" ? "✓ " : "✗ ") << prefix << base::text_or(job, "name")
+                << "  " << status << "  " << base::text_or(job, "failure_reason") << std::endl;
   }
 
   // Whole new lines of the trace.
@@ -198,6 +270,7 @@ class CiRun {
   }
 
   const CiRunOptions& options_;
+  const Interrupts interrupts_;  // before any thread
   const std::filesystem::path scratch_;
   std::unique_ptr<app::App> app_;
   GitlabClient gitlab_;

@@ -164,6 +164,8 @@ void Connection::answered(Follow follow) {
   message_size_ = 0;
   parser_.reset();
   state_ = State::kHead;
+  // The answer said "keep-alive" a moment before the server was told to stop.
+  if (context_.stopping && input_.empty()) return close();
   expect_progress_by(loop_.now() + context_.options.idle_timeout);
   if (!advancing_ && (readable_ || !input_.empty())) loop_.soon([this] { advance(); });
 }
