@@ -127,7 +127,7 @@ void Includes::expand_includes(Node& document, const Place& place) {
 bool Includes::wanted(const Node& entry, const Place& place) {
   const Node* rules = entry.given("rules");
   if (!rules) return true;
-  const std::string& file = files_[static_cast<std::size_t>(entry.position.file)];
+  const std::string file = files_[static_cast<std::size_t>(entry.position.file)];
   if (!rules->is_sequence()) fail("include rules should be an array of hashes", *rules, file);
   for (const Node& rule : rules->items) {
     if (!rule.is_mapping()) fail("include rules should be an array of hashes", rule, file);
@@ -171,7 +171,7 @@ void Includes::include_entry(const Node& entry, const Place& place, Node& into) 
     }
     return text + '`';
   }();
-  const std::string& file = files_[static_cast<std::size_t>(entry.position.file)];
+  const std::string file = files_[static_cast<std::size_t>(entry.position.file)];
   if (given == 0) {
     fail("`" + as_json(entry) +
              "` does not have a valid subkey for include. Valid subkeys are: " + subkeys,
