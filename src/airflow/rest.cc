@@ -229,8 +229,8 @@ RestAnswer Rest::all_runs(ApiVersion version, const RestRequest& request) {
   return {200, {{"dag_runs", std::move(all)}, {"total_entries", count}}, ""};
 }
 
-// Of the runs that the body names: MWAA's own call takes paths of at most 64 characters, too few for
-// a long DAG name with a long run id.
+// Of the runs that the body names: MWAA's own call takes paths of at most 64 characters, too few
+// for a long DAG name with a long run id.
 RestAnswer Rest::all_tasks(const RestRequest& request) {
   const Json body = base::try_parse_json(request.body).value_or(Json::object());
   const Json dags = base::array_or_empty(body, "dag_ids");

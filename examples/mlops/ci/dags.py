@@ -22,9 +22,21 @@ def trigger(dag, conf, run_id):
     return result["dag_run_id"]
 
 
-def _get(path):
-    answer = boto3.client("mwaa").invoke_rest_api(Name=ENVIRONMENT, Path=path, Method="GET")
+def _list(path, **wanted):
+    """One of Airflow's lists. Names go into the body: MWAA takes paths of 64 characters at most."""
+    answer = boto3.client("mwaa").invoke_rest_api(
+        Name=ENVIRONMENT, Path=path, Method="POST", Body={**wanted, "page_limit": 100}
+    )
     return answer["RestApiResponse"]
+
+
+def _run(dag, run_id):
+    """The run as Airflow knows it; it is among the newest."""
+    runs = _list("/dags/~/dagRuns/list", dag_ids=[dag], order_by="-start_date")["dag_runs"]
+    for run in runs:
+        if run["dag_run_id"] == run_id:
+            return run
+    raise SystemExit(f"{dag} has no run {run_id}")
 
 
 def wait(dag, run_id, seconds=7200):
@@ -32,9 +44,9 @@ def wait(dag, run_id, seconds=7200):
     shown = {}
     deadline = time.monotonic() + seconds
     while True:
-        run = _get(f"/dags/{dag}/dagRuns/{run_id}")
-        tasks = _get(f"/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        for task in tasks:
+        run = _run(dag, run_id)
+        tasks = _list("/dags/~/dagRuns/~/taskInstances/list", dag_ids=[dag], dag_run_ids=[run_id])
+        for task in tasks["task_instances"]:
             if shown.get(task["task_id"]) != task["state"]:
                 shown[task["task_id"]] = task["state"]
                 took = f" after {task['duration']:.2f} s" if task["duration"] is not None else ""
