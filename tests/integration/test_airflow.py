@@ -180,9 +180,11 @@ def test_from_training_to_an_endpoint(own_server, version, tmp_path):
         assert served(own_server, "sums") == {"sum": 6, "depth": "5"}
         assert receiver.told(2) == ("sums serves another version", f"sums serves {arn}")
 
-        airflow.test("deploy_model", **conf)  # the endpoint is there: it is updated
-        assert served(own_server, "sums") == {"sum": 6, "depth": "5"}
-        assert len(sagemaker.list_models()["Models"]) == 2
+        # The same provider updates what is there; Airflow 3 takes long enough to come up once.
+        if version == VERSIONS[0]:
+            airflow.test("deploy_model", **conf)
+            assert served(own_server, "sums") == {"sum": 6, "depth": "5"}
+            assert len(sagemaker.list_models()["Models"]) == 2
         sagemaker.delete_endpoint(EndpointName="sums")
     finally:
         receiver.stop()
