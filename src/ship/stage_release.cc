@@ -72,6 +72,20 @@ std::string evidence_text(const ShipContext& context) {
 
 std::string package_number(const std::string& arn) { return arn.substr(arn.rfind('/') + 1); }
 
+// The version itself says its figures and how they differ from the live version's, for whoever
+// lists versions without opening their reports.
+void carry_figures(ShipContext& context) {
+  const ShipState& state = context.state;
+  Json metadata = to_metadata(state.metrics);
+  for (const Difference& difference : compare(state.metrics, state.live_metrics))
+    if (difference.live)
+      metadata["difference." + difference.metric] = figure(difference.now - *difference.live);
+  if (!state.live_version.empty()) metadata["comparedWith"] = state.live_version;
+  context.services.call(
+      "sagemaker", "UpdateModelPackage",
+      {{"ModelPackageArn", state.model_package}, {"CustomerMetadataProperties", metadata}});
+}
+
 }  // namespace
 
 std::string register_stage(ShipContext& context) {
@@ -84,6 +98,7 @@ std::string register_stage(ShipContext& context) {
   const Json step =
       wait_for_step(context, state.training_execution, "Register", std::chrono::minutes(10));
   state.model_package = base::text_or(step["Metadata"]["RegisterModel"], "Arn");
+  carry_figures(context);
   return context.spec.name + " version " + package_number(state.model_package);
 }
 
