@@ -11,11 +11,13 @@ import subprocess
 import sys
 import tarfile
 import time
+import uuid
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("SLIPWAY", str(ROOT / "build/src/slipway"))
@@ -202,6 +204,14 @@ def write_layout(directory, files, entrypoint, labels):
     }))
 
 
+def error_of(call, **arguments):
+    """(code, status) of the error that the boto3 call must give."""
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    response = raised.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One server for a module; tests use names of their own."""
@@ -216,3 +226,17 @@ def own_server(tmp_path):
     running = Server(tmp_path / "data")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module", name="s3")
+def _s3(server):
+    """boto3's client of the module's server."""
+    return server.client("s3", s3={"addressing_style": "path"})
+
+
+@pytest.fixture(name="bucket")
+def _bucket(s3):
+    """A bucket of the test's own."""
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    return name

@@ -3,32 +3,12 @@
 import hashlib
 import io
 import os
-import uuid
 import zlib
 from base64 import b64encode
 
 import pytest
 from botocore.exceptions import ClientError
-
-
-@pytest.fixture(scope="module")
-def s3(server):
-    return server.client("s3", s3={"addressing_style": "path"})
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=name)
-    return name
-
-
-def error_of(call, **arguments):
-    """(code, status) of the error that the call must give."""
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    response = raised.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+from conftest import error_of
 
 
 def crc32(data):

@@ -2,33 +2,13 @@
 
 import hashlib
 import os
-import uuid
 import zlib
 from base64 import b64decode, b64encode
 
 import pytest
-from botocore.exceptions import ClientError
+from conftest import error_of
 
 SMALLEST = 5 << 20
-
-
-@pytest.fixture(scope="module")
-def s3(server):
-    return server.client("s3", s3={"addressing_style": "path"})
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=name)
-    return name
-
-
-def error_of(call, **arguments):
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    response = raised.value.response
-    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 class Upload:

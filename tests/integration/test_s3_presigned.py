@@ -1,6 +1,5 @@
 """Presigned URLs as boto3 makes them unless told otherwise: Signature Version 2."""
 
-import uuid
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,13 +12,6 @@ from botocore.credentials import Credentials
 @pytest.fixture(scope="module")
 def s3(server):
     return server.client("s3")
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 def presign(s3, operation, bucket, key="k", expires=3600, **parameters):

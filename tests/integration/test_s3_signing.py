@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import os
 import socket
-import uuid
 import zlib
 from base64 import b64encode
 
@@ -20,13 +19,6 @@ CHUNK = 64 << 10
 @pytest.fixture(scope="module")
 def s3(server):
     return server.client("s3", signature_version="s3v4", s3={"addressing_style": "path"})
-
-
-@pytest.fixture
-def bucket(s3):
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 class Signer(S3SigV4Auth):
