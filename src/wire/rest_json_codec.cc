@@ -60,10 +60,7 @@ class RestJsonCodec final : public Codec {
     net::Response response;
     response.status = failure.status;
     response.headers.add("Content-Type", "application/json");
-    // GCC 12 warns falsely about strings that a conditional makes in the argument.
-    std::string type = failure.code;
-    if (failure.shape) type = failure.shape->name;
-    response.headers.add("x-amzn-ErrorType", std::move(type));
+    response.headers.add("x-amzn-ErrorType", failure.shape ? failure.shape->name : failure.code);
     Json body = failure.detail.is_object() ? failure.detail : Json::object();
     if (failure.shape) {
       const Json detail = body;
