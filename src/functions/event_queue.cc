@@ -105,7 +105,8 @@ void EventQueue::attempt(QueuedEvent event) {
   if (static_cast<std::size_t>(event.attempts) > options_.pauses.size()) {
     return drop(event, "the server ended during its last attempt");
   }
-  store_.begin_attempt(event.id);
+  // It may have ended between the look at what is due and the taking of it.
+  if (!store_.begin_attempt(event.id, event.attempts)) return;
   ++event.attempts;
   Outcome outcome;
   try {

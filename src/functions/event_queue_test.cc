@@ -97,7 +97,7 @@ TEST_F(EventQueueTest, DoesNotCountWhatTheServerInterrupted) {
 
 TEST_F(EventQueueTest, CarriesOnWithWhatAnEarlierProcessBegan) {
   store_.enqueue(event("e"), 10);
-  store_.begin_attempt("e");
+  store_.begin_attempt("e", 0);
 
   open();
 

@@ -221,9 +221,11 @@ std::optional<base::Millis> FunctionStore::next_due(base::Millis now) const {
   return next;
 }
 
-void FunctionStore::begin_attempt(const std::string& id) {
-  database_.write([&](store::Transaction& transaction) {
-    transaction.execute("update lambda_events set attempts = attempts + 1 where id = ?", {id});
+bool FunctionStore::begin_attempt(const std::string& id, int attempts) {
+  return database_.write([&](store::Transaction& transaction) {
+    return transaction.execute(
+               "update lambda_events set attempts = attempts + 1 where id = ? and attempts = ?",
+               {id, std::int64_t{attempts}}) == 1;
   });
 }
 

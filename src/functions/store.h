@@ -60,7 +60,8 @@ class FunctionStore {
   std::vector<QueuedEvent> due(base::Millis now, int limit) const;
   // When the next one after `now` is due.
   std::optional<base::Millis> next_due(base::Millis now) const;
-  void begin_attempt(const std::string& id);
+  // False where it is gone, or was attempted since it was read with that count.
+  bool begin_attempt(const std::string& id, int attempts);
   // Due again `after`; `attempts` as they count now.
   void postpone(const std::string& id, int attempts, base::Millis until);
   void drop(const std::string& id);
