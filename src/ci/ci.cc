@@ -38,7 +38,10 @@ Ci::State::State(store::Database& database, const base::Clock& clock, forge::For
       variables(workshop, settings),
       artifacts(workshop.options.directory / "artifacts"),
       traces(workshop.options.directory / "traces", workshop.options.trace_limit,
-             [this](Id job) { return secrets_of(job); }),
+             [this](Id job) {
+               return workshop.database.read(
+                   [&](store::Reader& reader) { return secrets_of(reader, job); });
+             }),
       creation(workshop, settings, variables),
       bridges(workshop, creation, variables, artifacts),
       queue(workshop, settings, variables, artifacts, traces),
@@ -79,15 +82,6 @@ void Ci::State::check_may_run(const forge::User& user, const Pipeline& of) const
        !workshop.forge.can_push(identity, *project, ref))) {
     throw Error("Forbidden", "403 Forbidden", 403);
   }
-}
-
-std::vector<std::string> Ci::State::secrets_of(Id job) const {
-  const JobRow of = row(job);
-  std::vector<std::string> secrets;
-  for (const Variable& variable : variables.of(of, pipeline(of.job.pipeline))) {
-    if (variable.masked && !variable.value.empty()) secrets.push_back(variable.value);
-  }
-  return secrets;
 }
 
 Ci::Ci(store::Database& database, const base::Clock& clock, forge::Forge& forge,

@@ -119,6 +119,12 @@ Assignment JobQueue::assignment_of(JobRow row) const {
                      row.job.id);
   }
   assignment.variables = variables_.of(row, *pipeline);
+  std::vector<std::string> secrets;
+  for (const Variable& variable : assignment.variables)
+    if (variable.masked && !variable.value.empty()) secrets.push_back(variable.value);
+  // Before the runner knows them.
+  workshop_.database.write(
+      [&](store::Transaction& transaction) { remember_secrets(transaction, row.job.id, secrets); });
   for (Job& source : variables_.sources_of(row.job, *pipeline)) {
     if (artifacts_.path(source, "archive")) assignment.dependencies.push_back(std::move(source));
   }

@@ -145,6 +145,7 @@ void Machine::end(JobRow& row, const Ending& ending) {
   job.exit_code = ending.exit_code;
   job.finished = now_;
   row.token.clear();
+  forget_secrets(transaction_, job.id);
   row.due.reset();
   if (ending.status == Status::kFailed) {
     job.failure_reason = ending.reason.empty() ? "unknown_failure" : ending.reason;

@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "ci/artifacts.h"
 #include "ci/fixture_for_test.h"
+#include "ci/store.h"
 
 namespace slipway::ci {
 namespace {
@@ -134,6 +135,36 @@ TEST_F(QueueTest, HasADamagedTraceSentAgainOnce) {
   EXPECT_EQ(queue().update(job, update), UpdateOutcome::kDone);
 
   EXPECT_EQ(ci_->trace(job), "hello\n");
+}
+
+TEST_F(QueueTest, MasksAfterARestartWhatTheJobWasGivenBeforeIt) {
+  options_.job_variables = [](const Job&) {
+    Variable secret;
+    secret.key = "SESSION";
+    secret.value = "fresh-" + base::random_hex(16);  // another one each time, as sessions are
+    secret.masked = true;
+    return Variables{secret};
+  };
+  close();
+  open();
+  push_config("a:\n  script: [x]\n");
+  const auto assignment = take();
+  ASSERT_TRUE(assignment);
+  const std::string given = ci_config::value_of(assignment->variables, "SESSION");
+  ASSERT_FALSE(given.empty());
+  close();
+  open();
+  const std::string line = "the session is " + given + "\n";
+  EXPECT_EQ(queue().append_trace(assignment->job.id, 0, line).outcome,
+            TraceResult::Outcome::kAccepted);
+  finish(assignment->job.id);
+  const std::string trace = ci_->trace(assignment->job.id);
+  EXPECT_EQ(trace.find(given), std::string::npos) << trace;
+  EXPECT_NE(trace.find("[MASKED]"), std::string::npos) << trace;
+  EXPECT_EQ(database_->read([&](store::Reader& reader) {
+    return secrets_of(reader, assignment->job.id).size();
+  }),
+            0u);
 }
 
 TEST_F(QueueTest, EndsATraceThatIsTooLong) {

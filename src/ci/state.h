@@ -23,7 +23,6 @@ struct Ci::State {
   JobRow row(Id id) const;
   // Throws Error{Forbidden} where the user may not run jobs of the pipeline.
   void check_may_run(const forge::User& user, const Pipeline& pipeline) const;
-  std::vector<std::string> secrets_of(Id job) const;
   void drop_artifacts(Id job, bool with_trace);
 
   Workshop workshop;

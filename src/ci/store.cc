@@ -45,6 +45,8 @@ const std::vector<std::string>& statements() {
       " kind text not null, attempts bigint not null, document text not null)",
       "create table if not exists ci_runners (id bigint primary key, token_hash text unique,"
       " contacted bigint, document text not null)",
+      "create table if not exists ci_job_secrets (job bigint not null, value text not null,"
+      " primary key (job, value))",
       "create table if not exists ci_secrets (name text primary key, value text not null)",
       "create table if not exists ci_triggers (id bigint primary key, project bigint not null,"
       " token_hash text unique, document text not null)",
@@ -255,6 +257,24 @@ std::optional<Job> find_latest_job(Reader& reader, Id project, const std::string
       {name, project, ref, name});
   if (rows.empty()) return std::nullopt;
   return std::move(rows.front().job);
+}
+
+void remember_secrets(Transaction& transaction, Id job, const std::vector<std::string>& values) {
+  for (const std::string& value : values)
+    transaction.execute(
+        "insert into ci_job_secrets (job, value) values (?, ?) on conflict do nothing",
+        {job, value});
+}
+
+void forget_secrets(Transaction& transaction, Id job) {
+  transaction.execute("delete from ci_job_secrets where job = ?", {job});
+}
+
+std::vector<std::string> secrets_of(Reader& reader, Id job) {
+  std::vector<std::string> values;
+  reader.query("select value from ci_job_secrets where job = ?", {job},
+               [&](const Row& row) { values.push_back(row.text(0)); });
+  return values;
 }
 
 std::int64_t count(Reader& reader, const std::string& from_where,

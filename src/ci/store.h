@@ -51,6 +51,13 @@ std::vector<JobRow> rows_of(store::Reader& reader, Id pipeline, bool with_retrie
 // Of the latest successful pipeline on the ref that has such a job.
 std::optional<Job> find_latest_job(store::Reader& reader, Id project, const std::string& ref,
                                    const std::string& name);
+// What must not show in a job's trace: every value that was handed out with it, for as long as it
+// runs. A value that was changed meanwhile, or made anew after a restart, is still known to the
+// job.
+void remember_secrets(store::Transaction& transaction, Id job,
+                      const std::vector<std::string>& values);
+void forget_secrets(store::Transaction& transaction, Id job);
+std::vector<std::string> secrets_of(store::Reader& reader, Id job);
 std::int64_t count(store::Reader& reader, const std::string& from_where,
                    const std::vector<store::Value>& values);
 
