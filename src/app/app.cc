@@ -178,6 +178,8 @@ class Slipway final : public App {
     if (server_) server_->stop(kStopGrace);
     if (tls_) tls_->stop(kTlsStopGrace);
     workers_.stop();
+    // Before the rooms: an event that came later would start their work again.
+    events_.stop();
     gitlab_.stop();
     executor_.stop();
     ci_.stop();
@@ -186,7 +188,6 @@ class Slipway final : public App {
     pipelines_.stop();
     endpoints_.stop();
     jobs_.stop();
-    events_.stop();
     log(Level::kInfo, "stopped");
   }
 
