@@ -1,8 +1,7 @@
-// slipway up: the server. slipway down: its end.
+// slipway up: the server.
 
 #include <cstdio>
 #include <iostream>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -94,22 +93,6 @@ int serve_detached(const UpOptions& options) {
   return 0;
 }
 
-int stop_server(const Globals& globals) {
-  const app::ServerFile server = app::read_server_file(globals.data);
-  if (server.process <= 0 || ::kill(server.process, SIGTERM) != 0)
-    throw Error("NotRunning", "no server runs on " + globals.data.string());
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (::kill(server.process, 0) == 0) {
-    if (std::chrono::steady_clock::now() > deadline)
-      throw Error("Timeout", "process " + std::to_string(server.process) +
-                                 " did not end within 30 s; look at " +
-                                 (globals.data / "server.log").string());
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  std::cout << "stopped\n";
-  return 0;
-}
-
 }  // namespace
 
 void add_up(CLI::App& parser, const Globals& globals, Run& run) {
@@ -164,12 +147,6 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
       });
     };
   });
-}
-
-void add_down(CLI::App& parser, const Globals& globals, Run& run) {
-  auto* command = parser.add_subcommand(
-      "down", "Stop the server; endpoints' and jobs' containers go on until it is back");
-  command->callback([&globals, &run] { run = [&globals] { return stop_server(globals); }; });
 }
 
 }  // namespace slipway::cli

@@ -82,6 +82,13 @@ class Server:
                 raise
         self.process.stdout.close()
 
+    def clear(self):
+        """An orderly end, also of the containers that would outlive the server."""
+        self.stop()
+        result = subprocess.run([BINARY, "--data", str(self.data), "down", "--all"],
+                                capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+
     @property
     def host(self):
         """The registry's name, and the endpoint without its scheme."""
@@ -185,6 +192,7 @@ def write_layout(directory, files, entrypoint, labels):
         "os": "linux",
         "config": {"Entrypoint": entrypoint or [], "Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(plain).hexdigest()}"]},
+        "history": [{"created_by": "test"}],
     }).encode())
     manifest = blob(json.dumps({
         "schemaVersion": 2,
@@ -217,7 +225,7 @@ def server(tmp_path_factory):
     """One server for a module; tests use names of their own."""
     running = Server(tmp_path_factory.mktemp("server") / "data")
     yield running
-    running.stop()
+    running.clear()
 
 
 @pytest.fixture
@@ -225,7 +233,7 @@ def own_server(tmp_path):
     """A server for one test that stops, kills or configures it."""
     running = Server(tmp_path / "data")
     yield running
-    running.stop()
+    running.clear()
 
 
 @pytest.fixture(scope="module", name="s3")

@@ -5,6 +5,7 @@ import json
 import tarfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -429,3 +430,39 @@ def test_drains_a_slow_request_before_the_old_replica_stops(lab):
 
     assert [answer["version"] for answer in answers] == ["one"]
     lab.delete("slow")
+
+
+def holders(data):
+    """Processes that hold a container of the server on this data directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(data / "containers").encode() in entry.read_bytes():
+                found.append(entry.parent.name)
+        except OSError:  # ended meanwhile
+            pass
+    return found
+
+
+def test_down_all_ends_the_containers_and_the_next_start_brings_them_back(own_server):
+    lab = Lab(own_server)
+    lab.create("lasting")
+    own_server.stop()
+    assert holders(own_server.data)
+    result = own_server.slipway("down", "--all")
+    assert result.returncode == 0, result.stderr
+    assert "ended containers: 1" in result.stdout
+    assert not holders(own_server.data)
+    refused = own_server.slipway("down")
+    assert refused.returncode == 1 and "no server runs" in refused.stderr
+
+    own_server.start()
+    lab.runtime = own_server.client("sagemaker-runtime", retries={"max_attempts": 0})
+
+    def answers():
+        try:
+            return lab.invoke("lasting")
+        except ClientError:
+            return None
+
+    wait_for(answers, "an answer after the restart")

@@ -169,13 +169,9 @@ class Flow:
             return found if found and "Executing" not in found.values() else None
         return wait_for(look, "the end of the deployment", 60)
 
-
     def close(self):
-        """The endpoint's container would outlive the server."""
-        if self.sagemaker.list_endpoints()["Endpoints"]:
-            self.sagemaker.delete_endpoint(EndpointName="tiny")
-            wait_for(lambda: not self.sagemaker.list_endpoints()["Endpoints"], "its end")
-        self.server.stop()
+        """The end of what it started."""
+        self.server.clear()
         self.slack.server.shutdown()
 
 

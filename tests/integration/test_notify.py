@@ -149,7 +149,7 @@ def mailing_server(tmp_path, mail, monkeypatch):
                      "--smtp-user", USER, "--smtp-password-file", str(password), "--smtp-from",
                      "slipway@example.com")
     yield running
-    running.stop()
+    running.clear()
 
 
 def text_of(mail, kind="plain"):
@@ -399,7 +399,7 @@ def test_a_wrong_certificate_gets_no_password(tmp_path, mail, monkeypatch):
         wait_for(lambda: len(mail.inbox.greetings) >= 2, "two attempts")
         assert not mail.inbox.logins and not mail.inbox.mails
     finally:
-        running.stop()
+        running.clear()
 
 
 def test_a_new_version_is_told_with_its_figures(server, web):

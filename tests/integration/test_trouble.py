@@ -207,12 +207,16 @@ tell:
     - set +x; echo "the end"
 """)
     seen = set()
-    while hosted.get(f"pipelines/{pipeline}")["status"] in ("created", "pending", "running"):
+
+    def ended():
         for job in hosted.jobs(pipeline).values():
             text = hosted.trace(job)
             seen.add(len(text))
             assert secret not in text
-        time.sleep(0.05)
+        running = ("created", "pending", "running")
+        return hosted.get(f"pipelines/{pipeline}")["status"] not in running
+
+    wait_for(ended, "the pipeline's end")
     job = hosted.jobs(pipeline)["tell"]
     text = hosted.trace(job)
     assert job["status"] == "success", text
@@ -339,7 +343,7 @@ def test_receivers_that_are_down_delay_notes_only(tmp_path):
         slack.wait("root/noisy", "job")
         wait_for(lambda: inbox.mails, "the mail that asks to confirm")
     finally:
-        server.stop()
+        server.clear()
         if slack:
             slack.server.shutdown()
         if controller:
@@ -390,7 +394,9 @@ def test_killed_at_any_moment_pipelines_end(own_server, tmp_path, counter):
     pipelines = []
     moments = [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9]
     for number, moment in enumerate(moments):
+        # A pipeline that has not begun would be cancelled by the next push.
         commit = up.commit({".gitlab-ci.yml": f"""
+workflow: {{auto_cancel: {{on_new_commit: none}}}}
 stages: [build, next, last]
 build: {{stage: build, script: ['{counter.hit(f"build-{number}")}', echo a > a], artifacts: {{paths: [a]}}}}
 next:
