@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -243,25 +244,135 @@ second: {{stage: two, script: [make check]}}
     assert removed.status_code == 204
 
 
-@pytest.mark.skipif(not shutil.which("gitlab-runner"), reason="no gitlab-runner in PATH")
-def test_a_stock_runner_runs_a_job(gitlab, tmp_path):
+@pytest.fixture
+def stock(gitlab, tmp_path):
+    """A stock gitlab-runner, registered with its authentication token, that takes one tag's jobs."""
     tag = f"t{uuid.uuid4().hex[:6]}"
-    configuration = tmp_path / "config.toml"
+    configuration, token = tmp_path / "config.toml", runner_token(gitlab, tag)
     subprocess.run(["gitlab-runner", "register", "--non-interactive", "--config", configuration,
-                    "--url", gitlab.server.endpoint, "--token", runner_token(gitlab, tag),
-                    "--executor", "shell"], check=True, capture_output=True)
-    pipeline = gitlab.push(**{"__gitlab-ci__yml": f"""
-stock:
-  tags: [{tag}]
-  script: ['echo "$CI_PROJECT_NAME"', echo x > out.txt]
-  artifacts: {{paths: [out.txt]}}
+                    "--url", gitlab.server.endpoint, "--token", token, "--executor", "shell"],
+                   check=True, capture_output=True)
+    # Two at a time, asked for each second and not each three.
+    text = configuration.read_text().replace("concurrent = 1", "concurrent = 2")
+    configuration.write_text(text.replace("check_interval = 0", "check_interval = 1"))
+    (tmp_path / "work").mkdir()
+    with open(tmp_path / "runner.log", "wb") as log:
+        runner = subprocess.Popen(
+            ["gitlab-runner", "--debug", "run", "--config", configuration, "--working-directory",
+             tmp_path / "work"], stdout=log, stderr=log)
+    yield tag
+    runner.terminate()
+    runner.wait(60)
+
+
+needs_stock_runner = pytest.mark.skipif(not shutil.which("gitlab-runner"),
+                                        reason="no gitlab-runner in PATH")
+
+
+def said(text):
+    """A stock runner's trace without the time and stream before each line; "+" goes on with one."""
+    text = re.sub(r"\n[-0-9T:.]+Z [0-9a-f]{2}[OE]\+", "", text.replace("\r", ""))
+    return re.sub(r"(?m)^[-0-9T:.]+Z [0-9a-f]{2}[OE] ?", "", text)
+
+
+@needs_stock_runner
+def test_a_stock_runner_runs_a_pipeline(gitlab, stock):
+    """Sources, variables, cache, artifacts and reports through jobs that feed each other."""
+    gitlab.post(f"projects/{gitlab.project}/variables", key="SECRET", value="hush-hush-1234", masked=True)
+    gitlab.post(f"projects/{gitlab.project}/variables", key="SETTINGS", value="a = 1\n",
+                variable_type="file")
+    pipeline = gitlab.push(**{"data__txt": "seven\n", "__gitlab-ci__yml": f"""
+default: {{tags: [{stock}]}}
+stages: [build, test, last]
+variables: {{GREETING: "hello $CI_PROJECT_NAME"}}
+build:
+  stage: build
+  cache: {{key: one, paths: [store]}}
+  before_script: ['echo "before"']
+  script:
+    - cat data.txt
+    - echo "$GREETING from $CI_COMMIT_BRANCH"
+    - cat "$SETTINGS"
+    - echo "secret $SECRET."
+    - mkdir -p out store && cp data.txt out/ && echo kept > store/kept.txt && echo no > out/no.log
+    - echo "ANSWER=42" > answer.env
+    - |
+      cat > report.xml <<'END'
+      <testsuite name="s" tests="1" failures="0"><testcase classname="c" name="works" time="0.5"/></testsuite>
+      END
+  after_script: ['echo "ended with $CI_JOB_STATUS"']
+  artifacts:
+    paths: [out]
+    exclude: ["out/*.log"]
+    expire_in: 1 week
+    reports: {{dotenv: answer.env, junit: report.xml}}
+test:
+  stage: test
+  cache: {{key: one, paths: [store], policy: pull}}
+  script:
+    - cat out/data.txt store/kept.txt
+    - test ! -e out/no.log
+    - echo "answer $ANSWER"
+    - git log --oneline -1
+    - git ls-remote "$CI_REPOSITORY_URL" HEAD
+    - 'curl -sf -H "JOB-TOKEN: $CI_JOB_TOKEN" "$CI_API_V4_URL/job" | head -c 8'
+forgiven:
+  stage: last
+  needs: []
+  script: ['exit 3']
+  allow_failure: {{exit_codes: [3]}}
+broken:
+  stage: last
+  needs: []
+  script: ['exit 4']
+  allow_failure: {{exit_codes: [3]}}
 """})
-    runner = subprocess.Popen(["gitlab-runner", "run", "--config", configuration,
-                               "--working-directory", tmp_path],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        assert gitlab.end_of(pipeline) == "success"
-    finally:
-        runner.terminate()
-        runner.wait(60)
-    assert f"\n{gitlab.name}\n" in gitlab.trace(gitlab.jobs(pipeline)["stock"])
+    assert gitlab.end_of(pipeline) == "failed"
+    jobs = gitlab.jobs(pipeline)
+    texts = {name: said(gitlab.trace(job)) for name, job in jobs.items()}
+    assert {name: job["status"] for name, job in jobs.items()} == {
+        "build": "success", "test": "success", "forgiven": "failed", "broken": "failed"}, texts
+    assert jobs["forgiven"]["allow_failure"] and not jobs["broken"]["allow_failure"]
+    assert jobs["broken"]["failure_reason"] == "script_failure"
+    assert "exit status 4" in texts["broken"] or "exit code 4" in texts["broken"]
+    build = texts["build"]
+    for line in ("before", "seven", f"hello {gitlab.name} from main", "a = 1", "ended with success"):
+        assert f"\n{line}\n" in build, build
+    assert "hush-hush" not in build and "secret [MASKED]." in build
+    for line in ("seven", "kept", "answer 42"):
+        assert f"\n{line}\n" in texts["test"], texts["test"]
+    kinds = {each["file_type"]: each for each in jobs["build"]["artifacts"]}
+    assert {"archive", "dotenv", "junit", "trace"} <= set(kinds), kinds
+    assert jobs["build"]["artifacts_expire_at"]
+    archive = zipfile.ZipFile(io.BytesIO(gitlab.get(f"jobs/{jobs['build']['id']}/artifacts").content))
+    assert archive.read("out/data.txt") == b"seven\n" and "out/no.log" not in archive.namelist()
+    assert jobs["build"]["runner"]["id"] == jobs["test"]["runner"]["id"]
+
+
+@needs_stock_runner
+def test_a_stock_runner_streams_its_trace(gitlab, stock):
+    """In pieces, as long as it runs; each line once; then the job is canceled in the midst."""
+    pipeline = gitlab.push(**{"__gitlab-ci__yml": f"""
+default: {{tags: [{stock}]}}
+long:
+  script: ['for i in $(seq 1 600); do echo "number $i."; sleep 0.1; done']
+  after_script: ['echo last words', 'echo "status $CI_JOB_STATUS"']
+"""})
+    job = lambda: gitlab.jobs(pipeline)["long"]
+    wait_for(lambda: "number 60." in gitlab.trace(job()), "a second piece of the trace", 90)
+    assert job()["status"] == "running"
+    gitlab.post(f"projects/{gitlab.project}/jobs/{job()['id']}/cancel")
+    assert gitlab.end_of(pipeline) == "canceled"
+    text = said(gitlab.trace(job()))
+    assert "\nlast words\n" in text and "\nstatus canceled\n" in text, text[-2000:]
+    assert [text.count(f"number {i}.\n") for i in range(1, 61)] == [1] * 60
+    assert "number 600." not in text
+
+
+@needs_stock_runner
+def test_a_stock_runner_ends_a_job_at_its_timeout(gitlab, stock):
+    pipeline = gitlab.push(**{"__gitlab-ci__yml": f"""
+late: {{tags: [{stock}], timeout: 5 seconds, script: [echo begun, sleep 600]}}
+"""})
+    assert gitlab.end_of(pipeline) == "failed"
+    assert gitlab.jobs(pipeline)["late"]["failure_reason"] == "job_execution_timeout"
