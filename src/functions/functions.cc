@@ -39,6 +39,20 @@ void check_size(const std::string& payload, InvocationType type) {
               413, {{"Type", "User"}});
 }
 
+Work work_of(const std::string& payload, Work::Tail tail) {
+  return {.request_id = base::uuid(),
+          .payload = payload.empty() ? "{}" : payload,
+          .client_context = "",
+          .tail = tail};
+}
+
+Invocation invocation_of(Outcome outcome) {
+  return {.payload = std::move(outcome.payload),
+          .function_error = std::move(outcome.error),
+          .version = std::move(outcome.version),
+          .log_tail = std::move(outcome.log_tail)};
+}
+
 std::string signature(const std::string& secret, const std::string& name, base::Millis expires) {
   return base::hex(base::hmac_sha256(secret, name + "\n" + std::to_string(expires)));
 }
@@ -82,16 +96,15 @@ Room::Room(store::Database& database, const base::Clock& clock_, store::Spool& s
       bridge(options.directory / "socket/runtime.sock"),
       events(store, clock,
              [this](const QueuedEvent& event) {
-               std::string version;
                return run(
                    event.account,
                    {.account = event.account, .name = event.name, .qualifier = event.qualifier},
-                   {.request_id = event.id, .payload = event.payload, .client_context = ""},
-                   version);
+                   {.request_id = event.id, .payload = event.payload, .client_context = ""});
              },
              {.running = options.running_events,
               .waiting = options.queued_events,
               .pauses = options.event_pauses}),
+      ledger(store, clock, {}),
       download_secret(base::random_bytes(32)) {}
 
 Reference Room::reference(const std::string& account, const std::string& name,
@@ -117,11 +130,11 @@ Target Room::target(const std::string& account, const Reference& reference) cons
   return store.target(account, reference, roll());
 }
 
-Outcome Room::run(const std::string& account, const Reference& reference, const Work& work,
-                  std::string& version) {
+Outcome Room::run(const std::string& account, const Reference& reference, const Work& work) {
   const Target found = target(account, reference);
-  version = found.version;
-  return pool.run(found, work);
+  Outcome outcome = pool.run(found, work);
+  outcome.version = found.version;
+  return outcome;
 }
 
 void Room::enqueue(const std::string& account, const Reference& reference, const Work& work) {
@@ -167,6 +180,7 @@ void Functions::start() {
   state_->pool.start();
   state_->runtime_api.start();
   state_->bridge.start(state_->runtime_api.port());
+  state_->ledger.expire();
   state_->events.start();
 }
 
@@ -183,21 +197,27 @@ Invocation Functions::invoke(const std::string& account, const std::string& name
                              const std::string& payload, InvocationType type) {
   check_size(payload, type);
   const Reference reference = state_->reference(account, name);
-  Work work{.request_id = base::uuid(),
-            .payload = payload.empty() ? "{}" : payload,
-            .client_context = "",
-            .tail = Work::Tail::kWanted};
-  Invocation invocation;
+  const Work work = work_of(payload, Work::Tail::kWanted);
   if (type == InvocationType::kRequestResponse) {
-    Outcome outcome = state_->run(account, reference, work, invocation.version);
-    invocation.payload = std::move(outcome.payload);
-    invocation.function_error = std::move(outcome.error);
-    invocation.log_tail = std::move(outcome.log_tail);
-    return invocation;
+    return invocation_of(state_->run(account, reference, work));
   }
+  Invocation invocation;
   invocation.version = state_->target(account, reference).version;
   if (type == InvocationType::kEvent) state_->enqueue(account, reference, work);
   return invocation;
+}
+
+Invocation Functions::invoke_once(const std::string& account, const std::string& name,
+                                  const std::string& payload, const std::string& token) {
+  return invocation_of(state_->ledger.carry_out(account, token, [&] {
+    check_size(payload, InvocationType::kRequestResponse);
+    return state_->run(account, state_->reference(account, name),
+                       work_of(payload, Work::Tail::kUnwanted));
+  }));
+}
+
+void Functions::forget(const std::string& account, const std::string& token) {
+  state_->ledger.forget(account, token);
 }
 
 std::optional<std::string> Functions::find(const std::string& account,

@@ -52,6 +52,9 @@ struct FunctionsOptions {
   std::filesystem::path ca_bundle;
 };
 
+// The code of an Error: it began, and nobody knows how it ended.
+inline constexpr const char* kInterrupted = "InvocationInterruptedException";
+
 enum class InvocationType { kRequestResponse, kEvent, kDryRun };
 
 struct Invocation {
@@ -76,6 +79,14 @@ class Functions {
   // TooManyRequestsException (429), … A function that fails is a result, not an Error.
   Invocation invoke(const std::string& account, const std::string& name, const std::string& payload,
                     InvocationType type);
+  // Waits for the outcome as well, but is carried out at most once for a token, also over restarts:
+  // asked again, it returns the outcome of the first time, without its log. Throws
+  // Error{kInterrupted, 409} where the server ended meanwhile; other Errors say that the function
+  // was not reached.
+  Invocation invoke_once(const std::string& account, const std::string& name,
+                         const std::string& payload, const std::string& token);
+  // The token will not come again. Records that nobody forgets are kept for 90 days.
+  void forget(const std::string& account, const std::string& token);
   // The function's ARN, or nothing.
   std::optional<std::string> find(const std::string& account, const std::string& name) const;
   // Whether its resource policy lets a service ("sns.amazonaws.com") call it for `source_arn`.

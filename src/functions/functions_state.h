@@ -10,6 +10,7 @@
 #include "functions/event_queue.h"
 #include "functions/functions.h"
 #include "functions/launcher.h"
+#include "functions/ledger.h"
 #include "functions/platform_log.h"
 #include "functions/pool.h"
 #include "functions/record.h"
@@ -38,6 +39,7 @@ struct Room {
   RuntimeApi runtime_api;
   SocketBridge bridge;
   EventQueue events;
+  Ledger ledger;
   // Signs the addresses from which code may be downloaded; of this process.
   const std::string download_secret;
   std::atomic<std::size_t> waiting{0};  // callers of the API that wait for an answer
@@ -47,8 +49,7 @@ struct Room {
   Reference reference(const std::string& account, const std::string& name,
                       const std::string& qualifier = "") const;
   Target target(const std::string& account, const Reference& reference) const;
-  Outcome run(const std::string& account, const Reference& reference, const Work& work,
-              std::string& version);
+  Outcome run(const std::string& account, const Reference& reference, const Work& work);
   void enqueue(const std::string& account, const Reference& reference, const Work& work);
 
   // Takes the code of Create- and UpdateFunctionCode in. Throws

@@ -59,9 +59,8 @@ wire::Reply wait_for_answer(Room& room, const wire::Call& call, const Reference&
   const bool tail = call.text("LogType") == "Tail";
   if (tail) work.tail = Work::Tail::kWanted;
   work.client_context = call.text("ClientContext");
-  std::string version;
-  Outcome outcome = room.run(call.caller.account, reference, work, version);
-  wire::Reply reply(Json{{"StatusCode", 200}, {"ExecutedVersion", version}});
+  Outcome outcome = room.run(call.caller.account, reference, work);
+  wire::Reply reply(Json{{"StatusCode", 200}, {"ExecutedVersion", outcome.version}});
   if (!outcome.error.empty()) reply.output["FunctionError"] = outcome.error;
   if (tail) reply.output["LogResult"] = base::base64(outcome.log_tail);
   reply.payload = std::move(outcome.payload);

@@ -111,6 +111,7 @@ Outcome Pool::run(const Target& target, const Work& work) {
     // It did not reach the function, so it may be offered again.
     if (job->outcome.aborted && running_ && placement < kMostPlacements) continue;
     lock.unlock();
+    job->outcome.reached = job->handed.has_value();
     if (work.tail == Work::Tail::kWanted && job->handed) {
       job->outcome.log_tail = output_tail({.log = engine_.log_path(instance->container),
                                            .offset = job->log_offset,
@@ -188,6 +189,7 @@ Pool::InstancePointer Pool::place_job(const Target& target, const std::shared_pt
     lock.lock();
     --launching_;
     settled_.notify_all();
+    if (job->handed) return instance;  // it runs: what failed came after its start
     discard(instance);
     throw;
   }

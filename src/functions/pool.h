@@ -69,7 +69,7 @@ class Pool {
   void stop();
 
   // Runs one invocation to its end. Throws Error{TooManyRequestsException, 429}, and what `launch`
-  // throws.
+  // throws: then it did not reach the function.
   Outcome run(const Target& target, const Work& work);
   // No container that the function has now serves another call: idle ones end at once, busy ones
   // after their invocation.

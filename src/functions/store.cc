@@ -25,6 +25,17 @@ QueuedEvent event_of(const store::Row& row) {
   return event;
 }
 
+// Throws where the table has `most` rows already.
+void refuse_too_many(store::Transaction& transaction, const std::string& table, std::size_t most) {
+  std::int64_t rows = 0;
+  transaction.query("select count(*) from " + table, {},
+                    [&](const store::Row& row) { rows = row.integer(0); });
+  if (static_cast<std::size_t>(rows) < most) return;
+  throw Error("TooManyRequestsException",
+              "Too many invocations are waiting; the limit is " + std::to_string(most) + ".", 429,
+              {{"Type", "User"}, {"Reason", "CallerRateLimitExceeded"}});
+}
+
 void add_digest(std::set<std::string>& digests, const store::Resource& resource) {
   const std::string digest =
       base::text_or(base::object_or_empty(resource.document, "Code"), "Sha256");
@@ -60,7 +71,10 @@ FunctionStore::FunctionStore(store::Database& database, const base::Clock& clock
       {"create table if not exists lambda_events (id text primary key, account text not null, name "
        "text not null, qualifier text not null, payload blob not null, attempts bigint not null, "
        "created bigint not null, due bigint not null)",
-       "create index if not exists lambda_events_due on lambda_events (due)"});
+       "create index if not exists lambda_events_due on lambda_events (due)",
+       "create table if not exists lambda_invocations (account text not null, token text not null, "
+       "began bigint not null, ended bigint not null, version text not null, error text not null, "
+       "payload blob not null, primary key (account, token))"});
 }
 
 void FunctionStore::create(const store::Resource& function, const store::Tags& tags) {
@@ -184,14 +198,7 @@ std::set<std::string> FunctionStore::digests() const {
 
 void FunctionStore::enqueue(const QueuedEvent& event, std::size_t most) {
   database_.write([&](store::Transaction& transaction) {
-    std::int64_t waiting = 0;
-    transaction.query("select count(*) from lambda_events", {},
-                      [&](const store::Row& row) { waiting = row.integer(0); });
-    if (static_cast<std::size_t>(waiting) >= most) {
-      throw Error("TooManyRequestsException",
-                  "Too many events are waiting; the limit is " + std::to_string(most) + ".", 429,
-                  {{"Type", "User"}, {"Reason", "CallerRateLimitExceeded"}});
-    }
+    refuse_too_many(transaction, "lambda_events", most);
     transaction.execute(
         "insert into lambda_events (id, account, name, qualifier, payload, attempts, created, due) "
         "values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -239,6 +246,56 @@ void FunctionStore::postpone(const std::string& id, int attempts, base::Millis u
 void FunctionStore::drop(const std::string& id) {
   database_.write([&](store::Transaction& transaction) {
     transaction.execute("delete from lambda_events where id = ?", {id});
+  });
+}
+
+std::optional<OnceRecord> FunctionStore::begin_once(const std::string& account,
+                                                    const std::string& token, base::Millis now,
+                                                    std::size_t most) {
+  return database_.write([&](store::Transaction& transaction) {
+    std::optional<OnceRecord> record;
+    transaction.query(
+        "select ended, version, error, payload from lambda_invocations"
+        " where account = ? and token = ?",
+        {account, token}, [&](const store::Row& row) {
+          record.emplace();
+          if (row.integer(0) == 0) return;
+          Outcome& outcome = record->outcome.emplace();
+          outcome.reached = true;
+          outcome.version = row.text(1);
+          outcome.error = row.text(2);
+          outcome.payload = row.text(3);
+        });
+    if (record) return record;
+    refuse_too_many(transaction, "lambda_invocations", most);
+    transaction.execute(
+        "insert into lambda_invocations (account, token, began, ended, version, error, payload)"
+        " values (?, ?, ?, 0, '', '', ?)",
+        {account, token, now, store::Blob{""}});
+    return record;
+  });
+}
+
+void FunctionStore::end_once(const std::string& account, const std::string& token,
+                             const Outcome& outcome) {
+  database_.write([&](store::Transaction& transaction) {
+    transaction.execute(
+        "update lambda_invocations set ended = 1, version = ?, error = ?, payload = ?"
+        " where account = ? and token = ?",
+        {outcome.version, outcome.error, store::Blob{outcome.payload}, account, token});
+  });
+}
+
+void FunctionStore::forget_once(const std::string& account, const std::string& token) {
+  database_.write([&](store::Transaction& transaction) {
+    transaction.execute("delete from lambda_invocations where account = ? and token = ?",
+                        {account, token});
+  });
+}
+
+void FunctionStore::expire_once(base::Millis began_before) {
+  database_.write([&](store::Transaction& transaction) {
+    transaction.execute("delete from lambda_invocations where began < ?", {began_before});
   });
 }
 

@@ -3,7 +3,8 @@
 // Functions, versions, aliases and waiting events in the database.
 //
 // Kinds of resource: "lambda-function" (name), "lambda-version" ("name:3", parent name) and
-// "lambda-alias" ("name:live", parent name). Events that wait are the table lambda_events.
+// "lambda-alias" ("name:live", parent name). Events that wait are the table lambda_events,
+// invocations that are carried out once the table lambda_invocations.
 
 #include <functional>
 #include <optional>
@@ -25,7 +26,7 @@ inline constexpr const char* kAlias = "lambda-alias";
 // Thread-safe.
 class FunctionStore {
  public:
-  // Creates the table.
+  // Creates the tables.
   FunctionStore(store::Database& database, const base::Clock& clock, std::string region);
 
   // Throws Error{ResourceConflictException, 409} where the name is taken.
@@ -65,6 +66,14 @@ class FunctionStore {
   // Due again `after`; `attempts` as they count now.
   void postpone(const std::string& id, int attempts, base::Millis until);
   void drop(const std::string& id);
+
+  // Records that the invocation begins, where there is no record of it; else returns that.
+  // Throws Error{TooManyRequestsException, 429} where there are `most` already.
+  std::optional<OnceRecord> begin_once(const std::string& account, const std::string& token,
+                                       base::Millis now, std::size_t most);
+  void end_once(const std::string& account, const std::string& token, const Outcome& outcome);
+  void forget_once(const std::string& account, const std::string& token);
+  void expire_once(base::Millis began_before);
 
   store::Database& database() const { return database_; }
 

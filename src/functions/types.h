@@ -79,6 +79,13 @@ struct Outcome {
   // The server stopped, or the container was gone before it took the call: not the function's
   // doing.
   bool aborted = false;
+  bool reached = false;  // the function was given the call
+  std::string version;   // that ran
+};
+
+// An invocation that its caller named by a token, as it is recorded.
+struct OnceRecord {
+  std::optional<Outcome> outcome;  // nothing: it began, and did not end yet
 };
 
 // An invocation that waits to be carried out.

@@ -36,7 +36,8 @@ bool is_done(const StepState& state) {
 
 // When the step's retry begins, or nothing where no policy allows one.
 std::optional<base::Millis> retry_at(const Step& step, const StepState& state,
-                                     const std::string& exception, base::Millis now) {
+                                     const Observation& seen, base::Millis now) {
+  const std::string& exception = seen.exception;
   if (exception.empty()) return std::nullopt;
   // Faults of the service itself are tried again whatever the step says.
   static const RetryPolicy by_default{.exceptions = {"Step.SERVICE_FAULT", "Step.THROTTLING"}};
@@ -48,7 +49,7 @@ std::optional<base::Millis> retry_at(const Step& step, const StepState& state,
   for (const RetryPolicy& each : step.retry_policies) {
     if (policy == nullptr && names_it(each)) policy = &each;
   }
-  if (policy == nullptr && names_it(by_default)) policy = &by_default;
+  if (policy == nullptr && !seen.may_have_run && names_it(by_default)) policy = &by_default;
   if (policy == nullptr) return std::nullopt;
   const double pause =
       static_cast<double>(policy->interval) * std::pow(policy->backoff_rate, state.retries);
@@ -119,7 +120,18 @@ class Deciding {
   const Step& step(std::size_t index) const { return definition_.steps[index]; }
 
   void record(Happening what, std::size_t index, Json detail = Json::object()) {
+    const StepState& state = run_.steps[index];
+    const bool invoked = step(index).type == StepType::kLambda && state.phase == Phase::kStarting;
     recorder_.record(what, step(index).name, std::move(detail));
+    // Once this is durable, nobody asks for the invocation's outcome again.
+    if (invoked && state.phase != Phase::kStarting) {
+      Effect effect;
+      effect.what = Effect::What::kForget;
+      effect.step = index;
+      effect.attempt = state.attempt;
+      effect.token = state.token;
+      decision_.effects.push_back(std::move(effect));
+    }
   }
 
   bool failed() const {
@@ -162,7 +174,7 @@ class Deciding {
 
   void fail(const Observation& seen) {
     const StepState& state = run_.steps[seen.step];
-    const auto again = retry_at(step(seen.step), state, seen.exception, now_);
+    const auto again = retry_at(step(seen.step), state, seen, now_);
     if (again && run_.status == RunStatus::kExecuting && !failed()) {
       record(Happening::kStepRetrying, seen.step,
              {{"NotBefore", *again}, {"Reason", base::utf8_prefix(seen.reason, kLongestReason)}});
@@ -196,7 +208,7 @@ class Deciding {
     }
   }
 
-  // Whether what the step starts can be left running by a server that died.
+  // Whether what the step starts can be left running by a server that died. A function cannot.
   bool may_have_started(std::size_t index) const {
     return starts_something(step(index)) && step(index).type != StepType::kLambda;
   }

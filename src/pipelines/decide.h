@@ -36,6 +36,8 @@ struct Observation {
   std::string subject;
   std::string reason;     // kFailed
   std::string exception;  // kFailed: what a retry policy would call it; empty: nothing retries it
+  // kFailed: it may have done its work, so that only the step's own policies may start it again.
+  bool may_have_run = false;
   std::string cache_key;  // under which its result may be found again; empty: not
   std::string cache_source;
   Json metadata;  // null: as before
@@ -48,6 +50,7 @@ struct Effect {
     kStart,     // resolve `arguments` and start
     kLook,
     kStop,
+    kForget,  // the token of a function's invocation: its end is durable here
   };
   What what = What::kLook;
   std::size_t step = 0;

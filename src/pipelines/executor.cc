@@ -255,7 +255,8 @@ void Executor::State::perform(const Turn& turn) {
   for (const Effect& effect : turn.decision.effects) {
     const ExecutionInfo& info = turn.run->info;
     Task task{turn.key, info.arn, info.pipeline, info.role, info.definition, effect};
-    const bool waits = task.step().type == StepType::kLambda;
+    const bool waits =
+        task.step().type == StepType::kLambda && effect.what != Effect::What::kForget;
     base::ThreadPool& pool = waits ? *callers : *workers;
     auto work = [this, task = std::move(task)] {
       {
@@ -280,6 +281,8 @@ void Executor::State::run_task(const Task& task) {
     case Effect::What::kStop:
       seen = services.stop(task);
       break;
+    case Effect::What::kForget:
+      return services.forget(task);
     default:
       seen = services.start(task);
   }

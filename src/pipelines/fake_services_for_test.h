@@ -7,10 +7,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
+#include "functions/ledger.h"
 #include "pipelines/executions.h"
 #include "pipelines/expressions.h"
 #include "pipelines/services.h"
@@ -67,9 +70,30 @@ class FakeServices final : public StepServices {
     return true;
   }
 
-  Observation carry_out(const Task& task) {
-    if (task.effect.what == Effect::What::kLook) return look(task);
-    return task.effect.what == Effect::What::kStop ? stop(task) : start(task);
+  // Functions are invoked by the real ledger, as often as the step's token is new to it.
+  void invoke_by(functions::Ledger& ledger) { ledger_ = &ledger; }
+  // How often the step's function began to run.
+  int invocations(const std::string& step) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = invocations_.find(step);
+    return found == invocations_.end() ? 0 : found->second;
+  }
+  // The next function that runs ends the server.
+  struct Death {};
+  void die_in_the_next_function() { dies_ = true; }
+
+  std::optional<Observation> carry_out(const Task& task) {
+    switch (task.effect.what) {
+      case Effect::What::kLook:
+        return look(task);
+      case Effect::What::kStop:
+        return stop(task);
+      case Effect::What::kForget:
+        forget(task);
+        return std::nullopt;
+      default:
+        return start(task);
+    }
   }
 
   Observation start(const Task& task) override {
@@ -86,6 +110,7 @@ class FakeServices final : public StepServices {
       }
       return seen;
     }
+    if (task.step().type == StepType::kLambda && ledger_ != nullptr) return invoke(task);
     const std::lock_guard lock(mutex_);
     called_.notify_all();
     const std::string& step = task.step().name;
@@ -120,6 +145,10 @@ class FakeServices final : public StepServices {
     return observed(task, Observation::What::kStopped);
   }
 
+  void forget(const Task& task) override {
+    if (ledger_ != nullptr) ledger_->forget(task.key.account, task.effect.token);
+  }
+
   Json read(const std::string&, const std::string& uri) override {
     const std::lock_guard lock(mutex_);
     const auto found = files_.find(uri);
@@ -141,6 +170,26 @@ class FakeServices final : public StepServices {
     return seen;
   }
 
+  Observation invoke(const Task& task) {
+    Observation seen = observed(task, Observation::What::kSucceeded);
+    try {
+      ledger_->carry_out(task.key.account, task.effect.token, [&] {
+        const std::lock_guard lock(mutex_);
+        ++invocations_[task.step().name];
+        if (std::exchange(dies_, false)) throw Death();
+        return functions::Outcome{.payload = "{}", .error = "", .log_tail = "", .reached = true};
+      });
+      seen.output = Json::object();
+    } catch (const Error& error) {
+      seen.what = Observation::What::kFailed;
+      seen.reason = error.message();
+      seen.exception = "Step.SERVICE_FAULT";
+      seen.may_have_run = error.code() == functions::kInterrupted;
+    }
+    return seen;
+  }
+
+  functions::Ledger* ledger_ = nullptr;
   mutable std::mutex mutex_;
   mutable std::condition_variable called_;
   // Guarded by mutex_:
@@ -149,6 +198,8 @@ class FakeServices final : public StepServices {
   std::map<std::string, Json> files_;
   std::map<std::string, std::set<std::string>> tokens_;
   std::map<std::string, int> looks_;
+  std::map<std::string, int> invocations_;
+  bool dies_ = false;
 };
 
 }  // namespace slipway::pipelines::testing_parts

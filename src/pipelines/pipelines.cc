@@ -24,11 +24,13 @@ Pipelines::Pipelines(store::Database& database, const base::Clock& clock, store:
                      PipelinesOptions options)
     : state_(std::make_unique<State>(
           database, clock, objects, jobs, models, endpoints,
-          [&functions](const std::string& account, const std::string& name,
-                       const std::string& payload) {
-            return functions.invoke(account, name, payload,
-                                    functions::InvocationType::kRequestResponse);
-          },
+          FunctionCaller{[&functions](const std::string& account, const std::string& name,
+                                      const std::string& payload, const std::string& token) {
+                           return functions.invoke_once(account, name, payload, token);
+                         },
+                         [&functions](const std::string& account, const std::string& token) {
+                           functions.forget(account, token);
+                         }},
           options)) {
   events.consume("pipelines", [state = state_.get()](const store::Event& event) {
     if (std::find(kEvents.begin(), kEvents.end(), event.type) == kEvents.end()) return;

@@ -14,9 +14,9 @@ namespace slipway::pipelines {
 struct Pipelines::State {
   State(store::Database& database, const base::Clock& clock, objects::Objects& objects,
         jobs::Jobs& jobs, models::Models& models, endpoints::Endpoints& endpoints,
-        InvokeFunction invoke, const PipelinesOptions& options)
+        FunctionCaller functions, const PipelinesOptions& options)
       : store(database, clock),
-        services(store, clock, objects, jobs, models, endpoints, std::move(invoke)),
+        services(store, clock, objects, jobs, models, endpoints, std::move(functions)),
         executor(store, clock, services, {.workers = options.workers}),
         catalog(
             store, clock,

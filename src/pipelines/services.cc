@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/log.h"
 #include "pipelines/expressions.h"
 
 namespace slipway::pipelines {
@@ -93,14 +94,14 @@ std::string exception_of_job(const std::string& reason) {
 SageMakerServices::SageMakerServices(const PipelineStore& store, const base::Clock& clock,
                                      objects::Objects& objects, jobs::Jobs& jobs,
                                      models::Models& models, endpoints::Endpoints& endpoints,
-                                     InvokeFunction invoke)
+                                     FunctionCaller functions)
     : store_(store),
       clock_(clock),
       objects_(objects),
       jobs_(jobs),
       models_(models),
       endpoints_(endpoints),
-      invoke_(std::move(invoke)) {}
+      functions_(std::move(functions)) {}
 
 Observation SageMakerServices::start(const Task& given) {
   Task task = given;
@@ -163,7 +164,14 @@ Observation SageMakerServices::start(const Task& given) {
     const std::string operation = operation_of(step.type);
     const std::string failed_to =
         operation.empty() ? "" : "Failed to invoke " + operation + ". Error Details: ";
-    return failed(task, "ClientError: " + failed_to + error.message(), exception_of(error));
+    Observation seen =
+        failed(task, "ClientError: " + failed_to + error.message(), exception_of(error));
+    if (error.code() == functions::kInterrupted) {
+      seen.reason = "InternalServerError: " + error.message();
+      seen.exception = "Step.SERVICE_FAULT";
+      seen.may_have_run = true;
+    }
+    return seen;
   } catch (const std::exception& error) {
     return failed(task, std::string("InternalServerError: ") + error.what(), "Step.SERVICE_FAULT");
   }
@@ -197,6 +205,15 @@ Observation SageMakerServices::stop(const Task& task) {
     // It has ended already, which look() tells.
   }
   return look(task);
+}
+
+void SageMakerServices::forget(const Task& task) {
+  try {
+    functions_.forget(task.key.account, task.effect.token);
+  } catch (const std::exception& error) {
+    log(Level::kWarning, "the record of a function's invocation stays",
+        {{"execution", task.key.id}, {"reason", error.what()}});
+  }
 }
 
 Json SageMakerServices::read(const std::string& account, const std::string& uri) {
@@ -354,7 +371,8 @@ Observation SageMakerServices::call_function(const Task& task, const Json& argum
     throw Error("ValidationException", "FunctionArn is no text");
   }
   const std::string name = task.effect.target.get<std::string>();
-  const functions::Invocation answer = invoke_(task.key.account, name, base::dump_json(arguments));
+  const functions::Invocation answer =
+      functions_.invoke(task.key.account, name, base::dump_json(arguments), task.effect.token);
   if (!answer.function_error.empty()) {
     const auto said = base::try_parse_json(answer.payload);
     const std::string what = said ? base::text_or(*said, "errorMessage") : "";

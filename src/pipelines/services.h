@@ -43,13 +43,19 @@ class StepServices {
   virtual Observation look(const Task& task) = 0;
   // Asks it to stop; then as look().
   virtual Observation stop(const Task& task) = 0;
+  // What the task started has ended, and will not be asked for again.
+  virtual void forget(const Task& task) = 0;
   // The JSON at an s3:// URI. Throws Error.
   virtual Json read(const std::string& account, const std::string& uri) = 0;
 };
 
-// Invokes a function; as functions::Functions::invoke() with kRequestResponse.
-using InvokeFunction = std::function<functions::Invocation(
-    const std::string& account, const std::string& name, const std::string& payload)>;
+// As functions::Functions::invoke_once() and forget().
+struct FunctionCaller {
+  std::function<functions::Invocation(const std::string& account, const std::string& name,
+                                      const std::string& payload, const std::string& token)>
+      invoke;
+  std::function<void(const std::string& account, const std::string& token)> forget;
+};
 
 // The rooms of this server.
 class SageMakerServices final : public StepServices {
@@ -57,11 +63,12 @@ class SageMakerServices final : public StepServices {
   // The arguments outlive the object.
   SageMakerServices(const PipelineStore& store, const base::Clock& clock, objects::Objects& objects,
                     jobs::Jobs& jobs, models::Models& models, endpoints::Endpoints& endpoints,
-                    InvokeFunction invoke);
+                    FunctionCaller functions);
 
   Observation start(const Task& task) override;
   Observation look(const Task& task) override;
   Observation stop(const Task& task) override;
+  void forget(const Task& task) override;
   Json read(const std::string& account, const std::string& uri) override;
 
  private:
@@ -85,7 +92,7 @@ class SageMakerServices final : public StepServices {
   jobs::Jobs& jobs_;
   models::Models& models_;
   endpoints::Endpoints& endpoints_;
-  const InvokeFunction invoke_;
+  const FunctionCaller functions_;
   const Requests requests_;
 };
 

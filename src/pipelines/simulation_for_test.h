@@ -21,6 +21,13 @@ inline Json training(const std::string& name, std::vector<std::string> after = {
   return step;
 }
 
+inline Json function(const std::string& name, std::vector<std::string> after = {}) {
+  Json step{{"Name", name}, {"Type", "Lambda"}, {"FunctionArn", "arn:aws:lambda:f"}};
+  step["Arguments"] = Json::object();
+  if (!after.empty()) step["DependsOn"] = after;
+  return step;
+}
+
 inline Json condition(const std::string& name, Json left, Json right, Json if_steps = Json::array(),
                       Json else_steps = Json::array(), std::vector<std::string> after = {}) {
   Json compared{
@@ -108,7 +115,8 @@ class Simulation {
     static const std::map<Effect::What, std::string> verbs{{Effect::What::kEvaluate, "evaluate "},
                                                            {Effect::What::kStart, "start "},
                                                            {Effect::What::kLook, "look "},
-                                                           {Effect::What::kStop, "stop "}};
+                                                           {Effect::What::kStop, "stop "},
+                                                           {Effect::What::kForget, "forget "}};
     std::vector<std::string> texts;
     for (const Effect& effect : effects) {
       texts.push_back(verbs.at(effect.what) + run->info.definition->steps[effect.step].name);
