@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "cli/stage_lines.h"
 #include "cli/workspace.h"
 #include "ship/stages.h"
 
@@ -18,17 +19,9 @@ struct BuildOptions {
   bool json = false;
 };
 
-class Lines final : public ship::ShipObserver {
- public:
-  void started(const std::string&, const std::string&) override {}
-  void ended(const std::string&, std::chrono::milliseconds, const std::string&) override {}
-  void line(const std::string& text) override { std::cerr << text << std::endl; }
-  std::optional<bool> ask(const std::string&, const std::string&) override { return {}; }
-};
-
 int run_build(const Globals& globals, const BuildOptions& options) {
   Workspace workspace(globals, options.path);
-  Lines lines;
+  StageLines lines;
   ship::ShipContext context = workspace.context(lines);
   context.run = base::random_hex(6);
   ship::build_stage(context);
@@ -36,8 +29,9 @@ int run_build(const Globals& globals, const BuildOptions& options) {
   const ship::ShipState& state = context.state;
   if (options.json) {
     Json layers = Json::array();
-    for (const auto& layer : state.built->layers)
-      layers.push_back({{"digest", layer.digest}, {"size", layer.size}});
+    if (state.built)
+      for (const auto& layer : state.built->layers)
+        layers.push_back({{"digest", layer.digest}, {"size", layer.size}});
     std::cout << base::dump_json({{"image", state.image},
                                   {"digest", state.image_digest},
                                   {"version", state.version.image()},

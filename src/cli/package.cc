@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "cli/stage_lines.h"
 #include "cli/workspace.h"
 #include "ship/definitions.h"
 #include "ship/stages.h"
@@ -22,14 +23,6 @@ struct PackageOptions {
   bool json = false;
 };
 
-class Lines final : public ship::ShipObserver {
- public:
-  void started(const std::string&, const std::string&) override {}
-  void ended(const std::string&, std::chrono::milliseconds, const std::string&) override {}
-  void line(const std::string& text) override { std::cerr << text << std::endl; }
-  std::optional<bool> ask(const std::string&, const std::string&) override { return {}; }
-};
-
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
@@ -39,7 +32,7 @@ void write_file(const std::string& path, const std::string& text) {
 
 int run_package(const Globals& globals, const PackageOptions& options) {
   Workspace workspace(globals, options.path);
-  Lines lines;
+  StageLines lines;
   ship::ShipContext context = workspace.context(lines);
   context.run = base::random_hex(6);
   ship::build_stage(context);
