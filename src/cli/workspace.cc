@@ -39,14 +39,12 @@ std::unique_ptr<containers::Engine> open_engine(const Globals& globals,
   return containers::Engine::open(options);
 }
 
-struct Login {
-  std::string user, password;
-};
-
 // A permanent key logs in as it is. A session's keys need their token, which Basic has no place
 // for: ECR's authorization token stands for them.
-Login registry_login(wire::ServiceClient& services, const wire::SigningKey& key) {
-  if (key.session_token.empty()) return {key.access_key, key.secret};
+ship::RegistryAccess access_of(wire::ServiceClient& services, const Session& session) {
+  ship::RegistryAccess access{session.host, session.endpoint.starts_with("http://"),
+                              session.key.access_key, session.key.secret};
+  if (session.key.session_token.empty()) return access;
   const Json answer = services.call("ecr", "GetAuthorizationToken", Json::object());
   const std::string token =
       base::from_base64(base::text_or(answer["authorizationData"][0], "authorizationToken"))
@@ -54,13 +52,9 @@ Login registry_login(wire::ServiceClient& services, const wire::SigningKey& key)
   const auto colon = token.find(':');
   if (colon == std::string::npos)
     throw Error("NoRegistryLogin", "the server gave no authorization for its registry");
-  return {token.substr(0, colon), token.substr(colon + 1)};
-}
-
-images::RegistryClient registry_of(net::Client& http, wire::ServiceClient& services,
-                                   const Session& session) {
-  const Login login = registry_login(services, session.key);
-  return {http, session.endpoint, login.user, login.password};
+  access.user = token.substr(0, colon);
+  access.password = token.substr(colon + 1);
+  return access;
 }
 
 std::unique_ptr<images::StepRunner> steps_by(containers::Engine* engine) {
@@ -74,17 +68,19 @@ Workspace::Workspace(const Globals& globals, const std::filesystem::path& path)
     : repository(ship::Repository::open(path)),
       cache(cache_directory()),
       scratch(cache / "runs" / base::random_hex(12)),
+      storage((in_ci_job() ? scratch : cache) / "buildah"),
       source(exported(repository, scratch)),
       spec(read_spec(source, path)),
       session(find_session(globals)),
       services(http, clock, {session.endpoint, session.region, session.key}),
-      registry(registry_of(http, services, session)),
+      registry_access(access_of(services, session)),
+      registry(http, session.endpoint, registry_access.user, registry_access.password),
       engine(open_engine(globals, scratch)),
       steps(steps_by(engine.get())) {}
 
 ship::ShipContext Workspace::context(ship::ShipObserver& observer) {
-  return {spec,         repository,   source, cache, services, registry,
-          session.host, engine.get(), *steps, clock, observer};
+  return {spec,     repository,      source,       cache,  scratch, storage, services,
+          registry, registry_access, engine.get(), *steps, clock,   observer};
 }
 
 Workspace::~Workspace() {

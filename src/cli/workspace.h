@@ -35,10 +35,12 @@ struct Workspace {
   ship::Repository repository;
   std::filesystem::path cache;
   std::filesystem::path scratch;  // removed at the end
+  std::filesystem::path storage;  // of buildah: kept for the next build, not in a CI job
   std::filesystem::path source;   // the commit's files
   ship::ModelSpec spec;
   Session session;
   wire::ServiceClient services;
+  ship::RegistryAccess registry_access;
   images::RegistryClient registry;
   std::unique_ptr<containers::Engine> engine;  // null in a CI job, which is a container itself
   std::unique_ptr<images::StepRunner> steps;

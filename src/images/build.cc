@@ -72,8 +72,46 @@ std::filesystem::path pull(RegistryClient& registry, const std::string& reposito
   return path;
 }
 
+std::vector<BuiltLayer> layers_of(
+    const ParsedManifest& parsed, const Json& config, const std::string& image,
+    const std::function<std::filesystem::path(const Descriptor&)>& get) {
+  const Json& diff_ids = base::array_or_empty(base::object_or_empty(config, "rootfs"), "diff_ids");
+  if (diff_ids.size() + 1 != parsed.blobs.size()) {
+    fail("The base image " + image + " has layers that are not at hand.");
+  }
+  std::vector<BuiltLayer> layers;
+  for (std::size_t i = 1; i < parsed.blobs.size(); ++i) {
+    const Descriptor& blob = parsed.blobs[i];
+    layers.push_back({blob.digest, diff_ids[i - 1].get<std::string>(), blob.size,
+                      oci_layer_type(blob.media_type), get(blob)});
+  }
+  return layers;
+}
+
+Base read_layout(const std::filesystem::path& layout) {
+  const auto blob = [&](const std::string& digest) {
+    return layout / "blobs" / "sha256" / hex_of(digest);
+  };
+  const Json index =
+      base::parse_json(store::read_file(layout / "index.json", kManifestLimit), "the layout");
+  const Json& manifests = base::array_or_empty(index, "manifests");
+  if (manifests.size() != 1) fail("The layout " + layout.string() + " does not hold one image.");
+  Base base;
+  base.digest = base::text_or(manifests[0], "digest");
+  if (!is_digest(base.digest)) fail("The layout " + layout.string() + " names no digest.");
+  const ParsedManifest parsed =
+      parse_manifest(store::read_file(blob(base.digest), kManifestLimit), "");
+  if (parsed.is_index) fail("The layout " + layout.string() + " holds an index, not an image.");
+  base.config = base::parse_json(store::read_file(blob(parsed.blobs.front().digest), kConfigLimit),
+                                 "the configuration");
+  base.layers = layers_of(parsed, base.config, layout.string(),
+                          [&](const Descriptor& each) { return blob(each.digest); });
+  return base;
+}
+
 Base fetch_base(const BuildPlan& plan, const std::filesystem::path& blobs, RegistryClient* registry,
                 const std::function<void(std::string_view)>& progress) {
+  if (plan.base_layout) return read_layout(*plan.base_layout);
   Base base;
   if (plan.base == "host") return base;
   const auto reference = parse_reference(plan.base);
@@ -87,18 +125,10 @@ Base fetch_base(const BuildPlan& plan, const std::filesystem::path& blobs, Regis
   const auto config = pull(*registry, base.repository, parsed.blobs.front(), blobs);
   base.config =
       base::parse_json(store::read_file(config, kConfigLimit), "the base's configuration");
-  const Json& diff_ids =
-      base::array_or_empty(base::object_or_empty(base.config, "rootfs"), "diff_ids");
-  if (diff_ids.size() + 1 != parsed.blobs.size()) {
-    fail("The base image " + plan.base + " has layers that this registry does not hold.");
-  }
-  for (std::size_t i = 1; i < parsed.blobs.size(); ++i) {
-    progress("base: layer " + std::to_string(i) + " of " + std::to_string(diff_ids.size()));
-    const Descriptor& blob = parsed.blobs[i];
-    base.layers.push_back({blob.digest, diff_ids[i - 1].get<std::string>(), blob.size,
-                           oci_layer_type(blob.media_type),
-                           pull(*registry, base.repository, blob, blobs)});
-  }
+  base.layers = layers_of(parsed, base.config, plan.base, [&](const Descriptor& blob) {
+    progress("base: layer " + blob.digest);
+    return pull(*registry, base.repository, blob, blobs);
+  });
   return base;
 }
 
@@ -178,14 +208,14 @@ Json run_section(const BuildPlan& plan, const Base& base, bool has_packages) {
   if (!plan.working_directory.empty()) config["WorkingDir"] = plan.working_directory;
   Json labels = base::object_or_empty(config, "Labels");
   for (const auto& [name, value] : plan.labels) labels[name] = value;
-  if (base.repository.empty()) labels[kHostBaseLabel] = "host";
+  if (base.digest == "host") labels[kHostBaseLabel] = "host";
   if (!labels.empty()) config["Labels"] = labels;
   return config;
 }
 
 std::string config_text(const BuildPlan& plan, const Base& base,
                         const std::vector<BuiltLayer>& layers,
-                        const std::vector<std::string>& steps) {
+                        const std::vector<std::string>& steps, bool has_packages) {
   const auto label = plan.labels.find(kCreated);
   const std::string created = label == plan.labels.end() ? kLongAgo : label->second;
   Json diff_ids = Json::array();
@@ -199,7 +229,7 @@ std::string config_text(const BuildPlan& plan, const Base& base,
       Json{{"architecture", base::text_or(base.config, "architecture", native_architecture())},
            {"os", "linux"},
            {"created", created},
-           {"config", run_section(plan, base, steps.size() > 1)},
+           {"config", run_section(plan, base, has_packages)},
            {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}},
            {"history", history}});
 }
@@ -244,11 +274,13 @@ BuiltImage build(const BuildPlan& plan, const std::filesystem::path& cache_direc
     image.layers.push_back(std::move(packages.layer));
     history.emplace_back("slipway: python packages");
   }
-  image.layers.push_back(write_layer(store::system_disk(),
-                                     {plan.source, plan.destination, ignore_patterns(plan.ignore)},
-                                     plan.extra_files, plan.source_date_epoch, blobs));
-  history.emplace_back("slipway: code");
-  image.config = config_text(plan, base, image.layers, history);
+  if (!plan.source.empty() || !plan.extra_files.empty()) {
+    image.layers.push_back(write_layer(
+        store::system_disk(), {plan.source, plan.destination, ignore_patterns(plan.ignore)},
+        plan.extra_files, plan.source_date_epoch, blobs));
+    history.emplace_back("slipway: code");
+  }
+  image.config = config_text(plan, base, image.layers, history, !requirements.empty());
   image.manifest = manifest_text(image.config, image.layers);
   image.digest = "sha256:" + base::sha256_hex(image.manifest);
   forget_old_blobs(blobs);

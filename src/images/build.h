@@ -1,7 +1,8 @@
 #pragma once
 
 // Building images without a daemon and without privileges: the base's layers, a layer with the
-// Python packages of requirements.txt, a layer with the code.
+// Python packages of requirements.txt, a layer with the code. What another tool has built from a
+// Dockerfile is a base like any other.
 //
 // The same plan gives the same bytes, so the same digest. Packages are installed inside the
 // base, by a container that the caller runs; the resulting layer is kept in the cache, under
@@ -23,9 +24,11 @@
 namespace slipway::images {
 
 struct BuildPlan {
-  std::string base = "host";     // or an image of the registry: "health/base:1.0", "…@sha256:…"
+  std::string base = "host";  // or an image of the registry: "health/base:1.0", "…@sha256:…"
+  // An OCI layout with one image, to build on instead of `base`; needed until the push.
+  std::optional<std::filesystem::path> base_layout;
   std::string requirements;      // the text of requirements.txt; may be empty
-  std::filesystem::path source;  // the tree that becomes the code layer
+  std::filesystem::path source;  // the tree that becomes the code layer; may be empty
   // In .dockerignore's manner: a pattern without "/" matches a name at any depth, one with "/" the
   // path from the source; "*" matches anything; the last match counts, and "!" takes one back.
   std::vector<std::string> ignore;

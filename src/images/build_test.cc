@@ -154,6 +154,86 @@ TEST_F(Building, UnpacksWhatItBuilt) {
   EXPECT_EQ(image.config.entrypoint, std::vector<std::string>{"/opt/program/serve"});
 }
 
+// An OCI layout as other tools write it.
+void write_layout(const std::filesystem::path& layout, const BuiltImage& image) {
+  const auto blob = [&](const std::string& digest) {
+    return (layout / "blobs/sha256" / hex_of(digest)).string();
+  };
+  for (const BuiltLayer& layer : image.layers)
+    write_text(blob(layer.digest), read_text(layer.path));
+  write_text(blob(digest_of(image.config)), image.config);
+  write_text(blob(image.digest), image.manifest);
+  write_text(
+      layout / "index.json",
+      base::dump_json(Json{{"schemaVersion", 2},
+                           {"manifests", Json::array({{{"mediaType", kOciManifest},
+                                                       {"digest", image.digest},
+                                                       {"size", image.manifest.size()}}})}}));
+}
+
+TEST_F(Building, GoesOnFromALayout) {
+  plan_.labels = {{"kept", "yes"}, {"changed", "below"}};
+  plan_.working_directory = "/below";
+  const BuiltImage below = build();
+  write_layout(directory_.path() / "layout", below);
+  BuildPlan plan;
+  plan.base_layout = directory_.path() / "layout";
+  plan.labels = {{"changed", "above"}};
+
+  const BuiltImage same =
+      images::build(plan, directory_.path() / "cache", nullptr, steps_, [](std::string_view) {});
+  plan.extra_files["/opt/slipway/entrypoint"] = "#!/bin/sh\n";
+  plan.entrypoint = {"/opt/slipway/entrypoint"};
+  const BuiltImage above =
+      images::build(plan, directory_.path() / "cache", nullptr, steps_, [](std::string_view) {});
+
+  ASSERT_EQ(same.layers.size(), 1u);
+  EXPECT_EQ(same.layers[0].digest, below.layers[0].digest);
+  EXPECT_EQ(same.layers[0].path.parent_path(), directory_.path() / "layout/blobs/sha256");
+  const Json unchanged = base::parse_json(same.config, "config")["config"];
+  EXPECT_EQ(unchanged["Entrypoint"], Json({"/opt/program/serve"}));
+  EXPECT_EQ(unchanged["WorkingDir"], "/below");
+  ASSERT_EQ(above.layers.size(), 2u);
+  EXPECT_EQ(above.layers[0].diff_id, below.layers[0].diff_id);
+  const Json changed = base::parse_json(above.config, "config")["config"];
+  EXPECT_EQ(changed["Entrypoint"], Json({"/opt/slipway/entrypoint"}));
+  EXPECT_EQ(changed["Labels"]["kept"], "yes");
+  EXPECT_EQ(changed["Labels"]["changed"], "above");
+}
+
+TEST_F(Building, IsNotTheMachinesOwnBaseForALayoutThatSaysNothingOfIt) {
+  const BuiltImage below = build();
+  write_layout(directory_.path() / "layout", below);
+  Json config = base::parse_json(below.config, "config");
+  config["config"].erase("Labels");
+  BuiltImage whole = below;
+  whole.config = base::dump_json(config);
+  Json manifest = base::parse_json(below.manifest, "manifest");
+  manifest["config"]["digest"] = digest_of(whole.config);
+  manifest["config"]["size"] = whole.config.size();
+  whole.manifest = base::dump_json(manifest);
+  whole.digest = digest_of(whole.manifest);
+  std::filesystem::remove_all(directory_.path() / "layout");
+  write_layout(directory_.path() / "layout", whole);
+  BuildPlan plan;
+  plan.base_layout = directory_.path() / "layout";
+
+  const BuiltImage image =
+      images::build(plan, directory_.path() / "cache", nullptr, steps_, [](std::string_view) {});
+
+  EXPECT_FALSE(base::parse_json(image.config, "config")["config"].contains("Labels"));
+  EXPECT_FALSE(unpack_locally(image, directory_.path() / "cache").host_base);
+}
+
+TEST_F(Building, RefusesALayoutOfSeveralImages) {
+  write_text(directory_.path() / "layout/index.json", R"({"manifests":[{},{}]})");
+  BuildPlan plan;
+  plan.base_layout = directory_.path() / "layout";
+  EXPECT_THROW(
+      images::build(plan, directory_.path() / "cache", nullptr, steps_, [](std::string_view) {}),
+      Error);
+}
+
 TEST_F(Building, InstallsPackagesTheSameWayTwice) {
   if (!python_has_pip()) GTEST_SKIP() << "python3 with pip is not installed";
   plan_.requirements = "# the model's\n" + make_wheel("1.0");

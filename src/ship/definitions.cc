@@ -87,7 +87,8 @@ Json evaluate_step(const ModelSpec& spec, const Placement& placement) {
            {{"RoleArn", placement.role},
             {"AppSpecification",
              {{"ImageUri", parameter(training_parameters::kImage)},
-              {"ContainerEntrypoint", {"/opt/slipway/entrypoint", "evaluate"}}}},
+              // As `train` and `serve` come to it: by the image's own entrypoint.
+              {"ContainerArguments", {"evaluate"}}}},
             {"ProcessingInputs", inputs},
             {"ProcessingOutputConfig", {{"Outputs", Json::array({output})}}},
             {"ProcessingResources", {{"ClusterConfig", cluster(spec.evaluation)}}},

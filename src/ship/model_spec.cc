@@ -209,9 +209,15 @@ ModelSpec parse_model_spec(const std::string& text, const std::string& file) {
   spec.name = name("name", "tumour");
   spec.project = name("project", "health");
   spec.base = root.text("base", spec.base);
-  spec.train = entry("train");
-  spec.evaluate = entry("evaluate");
-  spec.serve = entry("serve");
+  spec.dockerfile = root.text("dockerfile", "");
+  const bool built_elsewhere = !spec.dockerfile.empty() && spec.dockerfile != "false";
+  if (built_elsewhere) inside(root, document["dockerfile"], "dockerfile", spec.dockerfile);
+  // None where the Dockerfile's image does all three itself.
+  if (!built_elsewhere || document["train"] || document["evaluate"] || document["serve"]) {
+    spec.train = entry("train");
+    spec.evaluate = entry("evaluate");
+    spec.serve = entry("serve");
+  }
   spec.requirements = root.text("requirements", "");
   if (!spec.requirements.empty())
     inside(root, document["requirements"], "requirements", spec.requirements);

@@ -29,6 +29,9 @@ struct ModelSpec {
   std::string name;
   std::string project;
   std::string base = "host";
+  std::string dockerfile;  // path in the repository; "false": none; empty: where one is there
+  // Paths in the repository. All or none; none only with a Dockerfile, whose image then answers to
+  // the words train, evaluate and serve itself.
   std::string train;
   std::string evaluate;
   std::string serve;

@@ -62,6 +62,18 @@ TEST(ModelSpec, ReadsEveryKey) {
   EXPECT_EQ(spec.endpoint.replicas, 2);
 }
 
+TEST(ModelSpec, ADockerfilesImageMayDoEverythingItself) {
+  const std::string rest = "name: a\nproject: b\ndecide: {metric: f1}\n";
+  const ModelSpec spec = parse_model_spec(rest + "dockerfile: build/Dockerfile\n", "slipway.yaml");
+
+  EXPECT_EQ(spec.dockerfile, "build/Dockerfile");
+  EXPECT_EQ(spec.train, "");
+  EXPECT_EQ(complaint(rest + "dockerfile: false\n"),
+            "slipway.yaml:1: 'train' is missing; expected for example train.py");
+  EXPECT_EQ(complaint(rest + "dockerfile: Dockerfile\ntrain: t.py\n"),
+            "slipway.yaml:1: 'evaluate' is missing; expected for example evaluate.py");
+}
+
 struct Wrong {
   const char* name;
   std::string text;
@@ -92,6 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
               "slipway.yaml:7: 'requirements' must be a path inside the repository"},
         Wrong{"absolute_channel", kLeast + "channels: {training: /etc/passwd}\n",
               "slipway.yaml:7: 'channels.training' must be a path inside the repository"},
+        Wrong{"dockerfile_leaves", kLeast + "dockerfile: ../Dockerfile\n",
+              "slipway.yaml:7: 'dockerfile' must be a path inside the repository"},
         Wrong{"bad_direction",
               "name: a\nproject: b\ntrain: t\nevaluate: e\nserve: s\n"
               "decide: {metric: f1, direction: up}\n",

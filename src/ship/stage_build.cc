@@ -17,17 +17,19 @@ namespace {
 // gets the same verdict.
 constexpr const char* kCheckRequirements = "pylint==3.3.1\npytest==8.3.3\n";
 constexpr const char* kProgram = "/opt/program";
+constexpr const char* kChecked = "/opt/slipway/checked";
+constexpr const char* kEntrypoint = "/opt/slipway/entrypoint";
 constexpr const char* kRevision = "org.opencontainers.image.revision";
 
-// The container contract: `train` and `serve` come as the image's argument, `evaluate` as its
-// own entrypoint's.
-std::string entrypoint_script(const ModelSpec& spec) {
-  const auto line = [](const std::string& word, const std::string& file) {
-    return "  " + word + ") exec python3 -u " + kProgram + "/" + file + " ;;\n";
+// The container contract: `train`, `serve` and `evaluate` come as the image's argument. Without a
+// directory the files are where the image's own working directory is.
+std::string entrypoint_script(const ModelSpec& spec, const std::string& directory) {
+  const auto line = [&](const std::string& word, const std::string& file) {
+    return "  " + word + ") exec python3 -u " + directory + file + " ;;\n";
   };
-  return std::string("#!/bin/sh\ncd ") + kProgram + " || exit 1\ncase \"$1\" in\n" +
-         line("train", spec.train) + line("evaluate", spec.evaluate) + line("serve", spec.serve) +
-         "  *) exec \"$@\" ;;\nesac\n";
+  return "#!/bin/sh\n" + (directory.empty() ? "" : "cd " + directory + " || exit 1\n") +
+         "case \"$1\" in\n" + line("train", spec.train) + line("evaluate", spec.evaluate) +
+         line("serve", spec.serve) + "  *) exec \"$@\" ;;\nesac\n";
 }
 
 std::string requirements_text(const ShipContext& context) {
@@ -40,24 +42,32 @@ std::string requirements_text(const ShipContext& context) {
   return store::read_file(path, 1u << 20);
 }
 
-images::BuildPlan plan_of(const ShipContext& context) {
+// What is the same whoever builds the image's files.
+images::BuildPlan common_plan(const ShipContext& context, const std::string& directory) {
   const ModelSpec& spec = context.spec;
-  for (const std::string& file : {spec.train, spec.evaluate, spec.serve})
-    if (!std::filesystem::is_regular_file(context.source / file))
-      throw Error("InvalidSpecification",
-                  "slipway.yaml names " + file + ", which is not in the commit");
   images::BuildPlan plan;
-  plan.base = spec.base;
-  plan.requirements = requirements_text(context);
-  plan.source = context.source;
-  plan.ignore = {".git", ".gitignore", "__pycache__"};
-  plan.destination = kProgram;
-  plan.extra_files["/opt/slipway/entrypoint"] = entrypoint_script(spec);
-  plan.entrypoint = {"/opt/slipway/entrypoint"};
+  if (!spec.train.empty()) {
+    for (const std::string& file : {spec.train, spec.evaluate, spec.serve})
+      if (!std::filesystem::is_regular_file(context.source / file))
+        throw Error("InvalidSpecification",
+                    "slipway.yaml names " + file + ", which is not in the commit");
+    plan.extra_files[kEntrypoint] = entrypoint_script(spec, directory);
+    plan.entrypoint = {kEntrypoint};
+  }
   plan.environment = spec.environment;
   plan.environment["PYTHONUNBUFFERED"] = "1";
   plan.environment["PYTHONDONTWRITEBYTECODE"] = "1";
   plan.labels = {{kRevision, context.repository.head().id}};
+  return plan;
+}
+
+images::BuildPlan plan_of(const ShipContext& context) {
+  images::BuildPlan plan = common_plan(context, std::string(kProgram) + "/");
+  plan.base = context.spec.base;
+  plan.requirements = requirements_text(context);
+  plan.source = context.source;
+  plan.ignore = {".git", ".gitignore", "__pycache__"};
+  plan.destination = kProgram;
   plan.working_directory = kProgram;
   return plan;
 }
@@ -86,6 +96,22 @@ class StageLog {
   std::ofstream file_;
   std::string last_;
 };
+
+// What the Dockerfile makes, built once in a run.
+const std::filesystem::path& layout_of(ShipContext& context, const std::string& dockerfile,
+                                       StageLog& log) {
+  if (!context.state.layout) {
+    const DockerfileBuild build{context.source, dockerfile, context.spec.repository(),
+                                context.storage, context.scratch};
+    try {
+      context.state.layout = build_dockerfile(build, context.registry_access,
+                                              [&](std::string_view text) { log.line(text); });
+    } catch (const Error& error) {
+      log.fail(error.message());
+    }
+  }
+  return *context.state.layout;
+}
 
 images::BuiltImage build_with(ShipContext& context, const images::BuildPlan& plan, StageLog& log) {
   try {
@@ -145,8 +171,6 @@ images::UnpackedImage with_checkers(ShipContext& context, StageLog& log) {
   images::BuildPlan plan;
   plan.base = context.spec.base;
   plan.requirements = kCheckRequirements;
-  plan.source = context.cache / "empty";
-  std::filesystem::create_directories(plan.source);
   const images::UnpackedImage checkers =
       images::unpack_locally(build_with(context, plan, log), context.cache);
   images::UnpackedImage image =
@@ -165,6 +189,27 @@ images::UnpackedImage with_checkers(ShipContext& context, StageLog& log) {
   return image;
 }
 
+// A Dockerfile's image gets them above; it need not hold the tests, so the commit is shown to it.
+Step checks_of(ShipContext& context, StageLog& log) {
+  Step step;
+  if (const auto dockerfile = dockerfile_of(context.spec, context.source)) {
+    images::BuildPlan plan;
+    plan.base_layout = layout_of(context, *dockerfile, log);
+    plan.requirements = kCheckRequirements;
+    step.image = images::unpack_locally(build_with(context, plan, log), context.cache);
+    step.environment = context.spec.environment;
+    step.environment["PYTHONDONTWRITEBYTECODE"] = "1";
+    step.working_directory = kChecked;
+    step.mounts = {{context.source, kChecked, containers::Access::kReadOnly}};
+  } else {
+    step.image = with_checkers(context, log);
+    step.working_directory = kProgram;
+  }
+  step.environment["HOME"] = "/tmp";
+  step.timeout = std::chrono::seconds(1800);
+  return step;
+}
+
 }  // namespace
 
 std::string validate_stage(ShipContext& context) {
@@ -175,13 +220,9 @@ std::string validate_stage(ShipContext& context) {
         "the checks run in containers, and a CI job cannot start any; run pylint and pytest "
         "as commands of the job");
   StageLog log(context, "validate");
-  Step step;
-  step.image = with_checkers(context, log);
-  step.environment["HOME"] = "/tmp";
-  step.working_directory = kProgram;
-  step.timeout = std::chrono::seconds(1800);
   std::vector<std::string> notes;
   try {
+    const Step step = checks_of(context, log);
     if (context.spec.lint) notes.push_back(lint(context, step, log));
     if (!context.spec.tests.empty()) notes.push_back(test(context, step, log));
   } catch (const Error& error) {
@@ -218,13 +259,21 @@ std::string build_stage(ShipContext& context) {
   context.state.version = context.state.image_is_new
                               ? next_version(last, context.repository.messages_since(last_commit))
                               : *last;
-  images::BuildPlan plan = plan_of(context);
+  context.state.image =
+      context.registry_access.host + "/" + repository + ":" + context.state.version.image();
+  const auto dockerfile = dockerfile_of(context.spec, context.source);
+  if (dockerfile && !context.state.image_is_new) {
+    // Its steps may give other files today: the version's image is the one that is there.
+    context.state.image_digest =
+        context.registry.manifest_digest(repository, context.state.version.image());
+    return context.state.version.image() + ", built before";
+  }
+  images::BuildPlan plan = dockerfile ? common_plan(context, "") : plan_of(context);
+  if (dockerfile) plan.base_layout = layout_of(context, *dockerfile, log);
   plan.labels["org.opencontainers.image.version"] = context.state.version.image();
   context.state.built = build_with(context, plan, log);
-  context.state.image =
-      context.registry_host + "/" + repository + ":" + context.state.version.image();
   context.state.image_digest = context.state.built->digest;
-  return context.state.version.image() + ", " +
+  return context.state.version.image() + ", " + (dockerfile ? "by " + *dockerfile + ", " : "") +
          (context.state.built->dependencies_cached ? "dependencies from the cache, " : "") +
          context.state.image_digest.substr(0, 19);
 }

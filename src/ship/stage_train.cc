@@ -97,13 +97,13 @@ void prepare_pipelines(ShipContext& context) {
 std::map<std::string, std::string> training_parameters_of(const ShipContext& context) {
   using namespace training_parameters;  // NOLINT: only here
   const ShipState& state = context.state;
-  return {
-      {kImage, context.registry_host + "/" + context.spec.repository() + "@" + state.image_digest},
-      {kImageDigest, state.image_digest},
-      {kVersion, state.version.text()},
-      {kCommit, context.repository.head().id},
-      {kDataDigest, state.data_digest},
-      {kMessage, context.repository.head().subject.substr(0, 1000)}};
+  return {{kImage, context.registry_access.host + "/" + context.spec.repository() + "@" +
+                       state.image_digest},
+          {kImageDigest, state.image_digest},
+          {kVersion, state.version.text()},
+          {kCommit, context.repository.head().id},
+          {kDataDigest, state.data_digest},
+          {kMessage, context.repository.head().subject.substr(0, 1000)}};
 }
 
 std::string train_stage(ShipContext& context) {

@@ -16,6 +16,7 @@
 #include "containers/containers.h"
 #include "images/build.h"
 #include "images/registry_client.h"
+#include "ship/dockerfile.h"
 #include "ship/evidence.h"
 #include "ship/model_spec.h"
 #include "ship/repository.h"
@@ -58,17 +59,20 @@ struct ShipState {
   std::string live_version;
   std::string model_package;  // ARN
   std::string endpoint;
-  std::optional<images::BuiltImage> built;
+  std::optional<std::filesystem::path> layout;  // what buildah has made of the Dockerfile
+  std::optional<images::BuiltImage> built;      // nothing where an earlier one is used again
 };
 
 struct ShipContext {
   const ModelSpec& spec;
   const Repository& repository;
-  const std::filesystem::path& source;  // the commit's files
-  const std::filesystem::path& cache;   // layers, logs
+  const std::filesystem::path& source;   // the commit's files
+  const std::filesystem::path& cache;    // layers, logs
+  const std::filesystem::path& scratch;  // of this run
+  const std::filesystem::path& storage;  // buildah's
   wire::ServiceClient& services;
   images::RegistryClient& registry;
-  std::string registry_host;
+  const RegistryAccess& registry_access;
   containers::Engine* engine;  // null: there is none here, and no stage that needs one can run
   images::StepRunner& steps;
   const base::Clock& clock;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/subprocess.h"
+#include "ship/command_lines.h"
 
 namespace slipway::ship {
 namespace {
@@ -23,23 +24,14 @@ int StepsHere::run(const images::UnpackedImage& base, const std::vector<std::str
   if (!base.host_base)
     throw Error("BuildError",
                 "in a CI job only the base 'host' can be built on; for another base write a "
-                "Dockerfile and build it with buildah");
+                "Dockerfile: it is built with buildah");
   base::Command command;
   for (const std::string& argument : arguments)
     command.arguments.push_back(translated(argument, mounts));
   for (const auto& [name, value] : environment)
     command.environment[name] = translated(value, mounts);
   command.timeout = std::chrono::hours(1);
-  std::string pending;
-  command.on_output = [&](std::string_view piece) {
-    pending.append(piece);
-    std::size_t begin = 0;
-    for (std::size_t end; (end = pending.find('\n', begin)) != std::string::npos; begin = end + 1)
-      on_line(std::string_view(pending).substr(begin, end - begin));
-    pending.erase(0, begin);
-  };
-  const base::CommandResult result = base::run(command);
-  if (!pending.empty()) on_line(pending);
+  const base::CommandResult result = run_by_lines(std::move(command), on_line);
   if (result.timed_out) throw Error("Timeout", "a step of the build was not done after an hour");
   return result.exit_code;
 }
