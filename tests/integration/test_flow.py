@@ -6,6 +6,7 @@ repository's once it has run as it is.
 """
 
 import json
+import runpy
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -211,6 +212,12 @@ def test_the_evaluation_is_told(flow):
     note = flow.slack.wait("tiny", "waits for approval")
     assert "accuracy" in note and "0.5" in note and "slipway approve tiny" in note
     assert flow.commit in note
+    # The demo's stand-in for Slack shows the same to its reader.
+    shown = runpy.run_path(ROOT / "examples/demo/receiver.py")["shown"](json.loads(note))
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert lines[0] == "tiny 1 waits for approval"
+    assert f"Commit: {flow.commit}" in lines and "accuracy 0.5" in lines
+    assert "slipway approve tiny 1 --comment 'why'" in lines
 
 
 def test_approval_deploys(flow):
