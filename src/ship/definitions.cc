@@ -180,8 +180,10 @@ Json deployment_definition(const ModelSpec& spec, const Placement& placement) {
                       {"Arguments",
                        {{"EndpointName", spec.name},
                         {"EndpointConfigName", get("Steps.EndpointConfig.EndpointConfigName")}}}};
+  Json steps = Json::array({model, config, endpoint});
+  if (placement.smoke) steps.push_back(smoke_step(*placement.smoke, spec.name));
   return definition(Json::array({text_parameter(deployment_parameters::kModelPackage)}),
-                    Json::array({model, config, endpoint}));
+                    std::move(steps));
 }
 
 }  // namespace slipway::ship

@@ -5,10 +5,12 @@
 // definition holds what slipway.yaml says; what differs from run to run is a parameter.
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
 #include "ship/model_spec.h"
+#include "ship/smoke.h"
 
 namespace slipway::ship {
 
@@ -19,6 +21,7 @@ struct Placement {
   std::string bucket;  // of data and artifacts
   // Channel name to "s3://…": data of the repository has been uploaded.
   std::map<std::string, std::string> channels;
+  std::optional<SmokeCheck> smoke;
 };
 
 std::string bucket_of(const std::string& account, const ModelSpec& spec);
@@ -42,7 +45,8 @@ Json training_definition(const ModelSpec& spec, const Placement& placement);
 namespace deployment_parameters {
 inline constexpr const char* kModelPackage = "ModelPackageArn";
 }
-// Steps Model, EndpointConfig and Endpoint (created, or updated where it exists).
+// Steps Model, EndpointConfig, Endpoint (created, or updated where it exists) and, where a request
+// is recorded, Smoke.
 Json deployment_definition(const ModelSpec& spec, const Placement& placement);
 
 }  // namespace slipway::ship

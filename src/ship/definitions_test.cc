@@ -23,7 +23,8 @@ Placement placement() {
   return {"123456789012",
           "arn:aws:iam::123456789012:role/slipway-execution",
           bucket_of("123456789012", spec()),
-          {{"training", "s3://b/data/1/"}, {"test", "s3://b/data/2/"}}};
+          {{"training", "s3://b/data/1/"}, {"test", "s3://b/data/2/"}},
+          {}};
 }
 
 // Every path that a "Get" names, anywhere in the document.
@@ -90,6 +91,21 @@ TEST(Definitions, RegisterOnlyWhatWasEvaluatedAndLetAPersonDecide) {
 TEST(Definitions, DeployAsManyReplicasAsAskedFor) {
   const Json config = deployment_definition(spec(), placement())["Steps"][1];
   EXPECT_EQ(config["Arguments"]["ProductionVariants"][0]["InitialInstanceCount"], 3);
+}
+
+TEST(Definitions, AskTheEndpointAfterItsUpdateWhereARequestIsRecorded) {
+  EXPECT_EQ(deployment_definition(spec(), placement())["Steps"].size(), 3u);
+  Placement checked = placement();
+  checked.smoke = {"arn:aws:lambda:us-east-1:123456789012:function:check", "text/csv", "1,2\n"};
+
+  const Json definition = deployment_definition(spec(), checked);
+
+  expect_closed(definition);
+  const Json step = definition["Steps"][3];
+  EXPECT_EQ(step["Type"], "Lambda");
+  EXPECT_EQ(step["DependsOn"], Json::array({"Endpoint"}));
+  EXPECT_EQ(step["Arguments"],
+            (Json{{"EndpointName", "tumour"}, {"ContentType", "text/csv"}, {"Body", "MSwyCg=="}}));
 }
 
 TEST(Definitions, LeaveOutWhatIsNotGiven) {

@@ -7,7 +7,6 @@
 #include "ship/definitions.h"
 #include "ship/pipeline_run.h"
 #include "ship/stages.h"
-#include "store/files.h"
 
 namespace slipway::ship {
 namespace {
@@ -121,10 +120,13 @@ std::string approve_stage(ShipContext& context) {
     case Approval::kAsk: {
       const auto answer = context.observer.ask(evidence, "Deploy " + state.version.text() + "?");
       if (!answer)
-        throw Error("NotApproved",
-                    "nobody could be asked; the version waits as PendingManualApproval. Ship with "
-                    "--approve or --approve-if-better, or from a terminal",
-                    400, Json{{"evidence", evidence}});
+        throw Error(
+            "NotApproved",
+            "nobody could be asked; the version waits as PendingManualApproval. Decide: slipway "
+            "approve " +
+                context.spec.name + " " + state.version.text() +
+                ". Or ship with --approve, with --approve-if-better, or from a terminal",
+            400, Json{{"evidence", evidence}});
       approved = *answer;
       why = approved ? "approved at the prompt" : "rejected at the prompt";
       break;
@@ -142,13 +144,13 @@ std::string approve_stage(ShipContext& context) {
 
 std::string deploy_stage(ShipContext& context) {
   ShipState& state = context.state;
-  const std::string execution = start_pipeline(
+  state.deployment_execution = start_pipeline(
       context.services, deployment_pipeline_name(context.spec.name),
       {{deployment_parameters::kModelPackage, state.model_package}},
       deployment_token(state.model_package), "deploy-v" + package_number(state.model_package));
   state.endpoint = context.spec.name;
   try {
-    wait_for_step(context, execution, "Endpoint", std::chrono::minutes(40));
+    wait_for_step(context, state.deployment_execution, "Endpoint", std::chrono::minutes(40));
   } catch (const Error& error) {
     throw Error("DeployFailed", error.message(), 400,
                 Json{{"log", "slipway logs endpoint/" + state.endpoint}});
@@ -157,21 +159,18 @@ std::string deploy_stage(ShipContext& context) {
 }
 
 std::string smoke_stage(ShipContext& context) {
-  const ModelSpec& spec = context.spec;
-  if (spec.smoke_request.empty()) return "no smoke test is configured";
-  const auto path = context.source / spec.smoke_request;
-  if (!std::filesystem::is_regular_file(path))
-    throw Error("InvalidSpecification", "slipway.yaml: 'smoke.request' names " +
-                                            spec.smoke_request + ", which is not in the commit");
-  const wire::InvokeResult result = context.services.invoke(
-      context.state.endpoint, store::read_file(path, 25u << 20), spec.smoke_content_type, "");
-  if (result.status != 200)
-    throw Error("SmokeFailed",
-                "the endpoint answered " + std::to_string(result.status) + ": " +
-                    std::string(base::utf8_prefix(result.body, 300)),
-                400, Json{{"log", "slipway logs endpoint/" + context.state.endpoint}});
-  const std::string answer(base::trim(result.body));
-  return "200, " + answer.substr(0, answer.find('\n')).substr(0, 60);
+  if (context.spec.smoke_request.empty()) return "no smoke test is configured";
+  try {
+    const Json step = wait_for_step(context, context.state.deployment_execution, "Smoke",
+                                    std::chrono::minutes(5));
+    const Json& outputs = base::array_or_empty(
+        base::object_or_empty(base::object_or_empty(step, "Metadata"), "Lambda"),
+        "OutputParameters");
+    return "200" + (outputs.empty() ? "" : ", " + base::text_or(outputs[0], "Value").substr(0, 60));
+  } catch (const Error& error) {
+    throw Error("SmokeFailed", error.message(), 400,
+                Json{{"log", "slipway logs endpoint/" + context.state.endpoint}});
+  }
 }
 
 }  // namespace slipway::ship

@@ -72,7 +72,7 @@ void number_retraining(ShipContext& context) {
 void prepare_pipelines(ShipContext& context) {
   ShipState& state = context.state;
   number_retraining(context);
-  Placement placement{state.account, state.role, bucket_of(state.account, context.spec), {}};
+  Placement placement{state.account, state.role, bucket_of(state.account, context.spec), {}, {}};
   context.services.ensure_bucket(placement.bucket);
   std::string data;
   for (const auto& [name, source] : context.spec.channels) {
@@ -82,6 +82,8 @@ void prepare_pipelines(ShipContext& context) {
     data += name + "=" + uri + "\n";
   }
   state.data_digest = "sha256:" + base::sha256_hex(data);
+  placement.smoke =
+      ensure_smoke_check(context.services, context.spec, context.source, state.account, state.role);
   const std::string& model = context.spec.name;
   if (!context.services.call_if_exists("sagemaker", "DescribeModelPackageGroup",
                                        {{"ModelPackageGroupName", model}}, "does not exist"))

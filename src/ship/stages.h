@@ -59,6 +59,7 @@ struct ShipState {
   std::string live_version;
   std::string model_package;  // ARN
   std::string endpoint;
+  std::string deployment_execution;             // ARN
   std::optional<std::filesystem::path> layout;  // what buildah has made of the Dockerfile
   std::optional<images::BuiltImage> built;      // nothing where an earlier one is used again
 };

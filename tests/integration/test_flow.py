@@ -309,3 +309,20 @@ def test_a_training_that_fails_is_told(flow):
     assert "1.3.0" not in flow.versions()
     assert flow.ask() == b"2 fourth\n"
     assert flow.server.slipway("watch", "--once").returncode == 1
+
+
+def test_a_version_that_does_not_answer_is_told(flow):
+    """Approved on the command line: the deployment itself sends the recorded request."""
+    broken = ("def do_POST(self):", "def do_POST(self):\n        self.send_error(500, 'out of order')\n        return")
+    pipeline = flow.push(flow.files(serve__py=broken), "fix: break it")
+    assert pipeline["status"] == "success"
+    version = list(flow.versions())[-1]
+    done = flow.server.slipway("approve", "tiny", version)
+    assert done.returncode == 0, done.stderr
+    note = flow.slack.wait("Pipeline tiny-deployment failed", "Smoke")
+    assert "answered the recorded request with" in note and "500" in note
+    execution = next(iter(flow.deployments()))
+    steps = flow.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)
+    states = {step["StepName"]: step["StepStatus"] for step in steps["PipelineExecutionSteps"]}
+    assert states == {"Model": "Succeeded", "EndpointConfig": "Succeeded", "Endpoint": "Succeeded",
+                      "Smoke": "Failed"}
