@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/strings.h"
 #include "cli/session.h"
 #include "ship/definitions.h"
 #include "ship/evidence.h"
@@ -20,6 +21,16 @@ struct DecisionOptions {
   std::string comment;
   bool json = false;
 };
+
+[[noreturn]] void fail_without_model(wire::ServiceClient& services, const std::string& model) {
+  std::string message = "there is no model " + model;
+  const Json page = services.call("sagemaker", "ListModelPackageGroups", {{"MaxResults", 20}});
+  std::vector<std::string> names;
+  for (const Json& group : base::array_or_empty(page, "ModelPackageGroupSummaryList"))
+    names.push_back(base::text_or(group, "ModelPackageGroupName"));
+  throw Error("NotFound", message + (names.empty() ? "; none has been registered yet"
+                                                   : "; there are " + base::join(names, ", ")));
+}
 
 // The newest package of that version: a version that was trained again keeps its number.
 Json find_package(wire::ServiceClient& services, const std::string& model,
@@ -47,10 +58,14 @@ Json find_package(wire::ServiceClient& services, const std::string& model,
     }
     token = base::text_or(*page, "NextToken");
   } while (!token.empty());
+  // The list of a group that is not there is empty as well.
+  if (seen.empty() &&
+      !services.call_if_exists("sagemaker", "DescribeModelPackageGroup",
+                               {{"ModelPackageGroupName", model}}, "does not exist"))
+    fail_without_model(services, model);
   std::string message = "model " + model + " has no version " + version;
   if (!seen.empty()) {
-    message += "; its newest are";
-    for (const std::string& other : seen) message += " " + other;
+    message += "; its newest are " + base::join(seen, ", ");
   }
   throw Error("NotFound", message);
 }
@@ -69,6 +84,17 @@ void print_evidence(wire::ServiceClient& services, const Json& package) {
     std::cout << "  " << name << " " << value << "\n";
 }
 
+std::string said(const std::string& comment) { return comment.empty() ? "" : ": " + comment; }
+
+void report(const DecisionOptions& options, const std::string& arn, const std::string& status,
+            bool changed, const std::string& what) {
+  if (options.json)
+    std::cout << base::dump_json({{"modelPackage", arn}, {"status", status}, {"changed", changed}});
+  else
+    std::cout << what;
+  std::cout << "\n";
+}
+
 int decide(const Globals& globals, const DecisionOptions& options, bool approve) {
   const Session session = find_session(globals);
   base::SystemClock clock;
@@ -77,20 +103,30 @@ int decide(const Globals& globals, const DecisionOptions& options, bool approve)
   const Json package = find_package(services, options.model, options.version);
   const std::string arn = base::text_or(package, "ModelPackageArn");
   if (!options.json) print_evidence(services, package);
-  const std::string comment =
-      options.comment.empty() ? "decided on the command line" : options.comment;
   const std::string status = approve ? "Approved" : "Rejected";
+  const std::string before = base::text_or(package, "ModelApprovalStatus");
+  if (before == status) {
+    report(options, arn, status, false,
+           (approve ? "approved already" : "rejected already") +
+               said(base::text_or(package, "ApprovalDescription")) + "; nothing has changed");
+    return 0;
+  }
   services.call("sagemaker", "UpdateModelPackage",
                 {{"ModelPackageArn", arn},
                  {"ModelApprovalStatus", status},
-                 {"ApprovalDescription", comment}});
-  if (options.json) {
-    std::cout << base::dump_json({{"modelPackage", arn}, {"status", status}}) << "\n";
-  } else if (approve) {
-    std::cout << "approved; its deployment has started: slipway watch\n";
-  } else {
-    std::cout << "rejected; nothing is deployed\n";
+                 {"ApprovalDescription",
+                  options.comment.empty() ? "decided on the command line" : options.comment}});
+  std::string what = "rejected; nothing is deployed";
+  if (approve) {
+    const std::string pipeline = ship::deployment_pipeline_name(options.model);
+    what = services.call_if_exists("sagemaker", "DescribePipeline", {{"PipelineName", pipeline}},
+                                   "does not exist")
+               ? "approved; its deployment has started: slipway watch"
+               : "approved; there is no pipeline " + pipeline + " that would deploy it";
+  } else if (before == "Approved") {
+    what = "rejected; where it is deployed already it goes on serving";
   }
+  report(options, arn, status, true, what);
   return 0;
 }
 
@@ -100,7 +136,8 @@ void add_decision(CLI::App& parser, const Globals& globals, Run& run, bool appro
       approve ? "approve" : "reject",
       approve ? "Approve a model version: its deployment starts" : "Reject a model version");
   command->add_option("model", options->model, "The model, e.g. tumour")->required();
-  command->add_option("version", options->version, "Its version, e.g. 1.2.0")->required();
+  command->add_option("version", options->version, "Its version, e.g. 1.2.0, or its number")
+      ->required();
   command->add_option("--comment", options->comment, "Why; kept with the version");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([&globals, &run, options, approve] {

@@ -18,6 +18,7 @@
 #include "cli/command.h"
 #include "cli/gitlab_client.h"
 #include "cli/session.h"
+#include "ship/repository.h"
 #include "store/files.h"
 
 namespace slipway::cli {
@@ -284,7 +285,7 @@ void add_ci_lint(CLI::App& parser, Run& run);
 
 void add_ci(CLI::App& parser, const Globals& globals, Run& run) {
   auto* group = parser.add_subcommand("ci", "Try a .gitlab-ci.yml before it is pushed");
-  group->require_subcommand(1);
+  group->require_subcommand(0, 1);
   add_ci_lint(*group, run);
   auto options = std::make_shared<CiRunOptions>();
   auto* command = group->add_subcommand(
@@ -297,7 +298,10 @@ void add_ci(CLI::App& parser, const Globals& globals, Run& run) {
   command->add_option("--timeout", options->timeout, "Seconds until it gives up")
       ->capture_default_str();
   command->callback([&globals, &run, options] {
-    run = [&globals, options] { return CiRun(globals, *options).run(); };
+    run = [&globals, options] {
+      ship::Repository::open(options->path);  // says what to do where there is none
+      return CiRun(globals, *options).run();
+    };
   });
 }
 

@@ -15,13 +15,26 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// {"path": ["is too long", …]} -> "path is too long, …"
+std::string text_of(const Json& message) {
+  if (message.is_string()) return message.get<std::string>();
+  if (!message.is_object()) return base::dump_json(message);
+  std::vector<std::string> parts;
+  for (const auto& [name, reasons] : message.items()) {
+    std::vector<std::string> texts;
+    for (const Json& reason : reasons.is_array() ? reasons : Json::array({reasons}))
+      texts.push_back(reason.is_string() ? reason.get<std::string>() : base::dump_json(reason));
+    parts.push_back(name + " " + base::join(texts, ", "));
+  }
+  return base::join(parts, "; ");
+}
+
 std::string message_of(const net::ClientResponse& response) {
   const auto body = base::try_parse_json(response.body);
   if (!body || !body->is_object()) return std::string(base::utf8_prefix(response.body, 300));
   for (const char* member : {"message", "error"}) {
     if (!body->contains(member)) continue;
-    const Json& message = (*body)[member];
-    return message.is_string() ? message.get<std::string>() : base::dump_json(message);
+    return text_of((*body)[member]);
   }
   return base::dump_json(*body);
 }

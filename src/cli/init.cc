@@ -1,6 +1,7 @@
 // slipway init: a model repository from the template and, once, the MLOps repository with its
 // trigger function, its token and its nightly schedule.
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <set>
@@ -72,6 +73,17 @@ std::string only_model(const std::string& text, const std::string& model) {
   return result;
 }
 
+// As GitLab has paths of groups and projects; known before anything is made.
+bool is_path(const std::string& text) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  };
+  return !text.empty() && std::all_of(text.begin(), text.end(), allowed) && text.front() != '-' &&
+         text.front() != '.' && !text.ends_with('.') && !text.ends_with(".git") &&
+         !text.ends_with(".atom") && text.find("..") == std::string::npos;
+}
+
 class Init {
  public:
   Init(const Globals& globals, const InitOptions& options)
@@ -83,6 +95,11 @@ class Init {
     const auto slash = options.project.rfind('/');
     if (slash == std::string::npos || slash == 0 || slash + 1 == options.project.size())
       throw Error("Usage", "name it group/project, e.g. slipway init my-team/tumour");
+    for (const std::string& part : base::split(options.project, '/'))
+      if (!is_path(part))
+        throw Error("Usage", "'" + part +
+                                 "' cannot be the name of a group or project: letters, digits, "
+                                 "'_', '-' and '.', beginning with a letter, a digit or '_'");
     group_ = options.project.substr(0, slash);
     name_ = options.project.substr(slash + 1);
     directory_ = options.directory.empty() ? name_ : options.directory;

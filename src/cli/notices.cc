@@ -75,7 +75,7 @@ int resend(const Globals& globals, const NoticesOptions& options) {
 
 void add_notices(CLI::App& parser, const Globals& globals, Run& run) {
   auto* group = parser.add_subcommand("notices", "Notices that could not be delivered");
-  group->require_subcommand(1);
+  group->require_subcommand(0, 1);
   auto options = std::make_shared<NoticesOptions>();
   auto* listing = group->add_subcommand("list", "Those that were given up, with the reason");
   listing->add_flag("--json", options->json, "Print one JSON object");

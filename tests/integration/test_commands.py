@@ -1,0 +1,106 @@
+"""What the command line says to somebody who is new to it: where nothing is there, or something is wrong."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from conftest import BINARY
+from test_ship import TINY, Model
+
+
+@pytest.fixture(scope="module", name="registered")
+def _registered(server, tmp_path_factory):
+    """The server with version 1.0.0 of tiny, which waits for approval."""
+    model = Model(tmp_path_factory.mktemp("models") / "tiny")
+    model.commit(TINY, "feat: first version")
+    result = server.slipway("ship", model.directory, stdin=subprocess.DEVNULL)
+    assert result.returncode == 1
+    assert "slipway approve tiny 1.0.0" in result.stdout
+    return server
+
+
+def said(result):
+    """Exit status and what went to standard error."""
+    return result.returncode, result.stderr.strip()
+
+
+def test_no_command_and_an_unknown_one(server):
+    result = server.slipway()
+    assert result.returncode == 2 and "Subcommands:" in result.stderr
+    result = server.slipway("notices")
+    assert result.returncode == 2 and "Usage: slipway notices" in result.stderr
+    assert "resend" in result.stderr
+    result = server.slipway("frobnicate")
+    assert result.returncode != 0 and "frobnicate" in result.stderr
+    result = server.slipway("ci", "frobnicate")
+    assert result.returncode != 0 and "frobnicate" in result.stderr
+
+
+def test_a_model_or_version_that_is_not_there(registered):
+    assert said(registered.slipway("approve", "tinny", "1.0.0")) == (
+        1, "slipway: there is no model tinny; there are tiny")
+    assert said(registered.slipway("reject", "tiny", "2.0.0")) == (
+        1, "slipway: model tiny has no version 2.0.0; its newest are 1.0.0")
+
+
+def test_deciding_twice_and_otherwise(registered):
+    def decide(*words):
+        result = registered.slipway(*words)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.splitlines()[-1]
+
+    assert decide("reject", "tiny", "1.0.0", "--comment", "too early") == "rejected; nothing is deployed"
+    assert decide("reject", "tiny", "1") == "rejected already: too early; nothing has changed"
+    assert decide("approve", "tiny", "1.0.0", "--comment", "now") == (
+        "approved; its deployment has started: slipway watch")
+    again = json.loads(decide("approve", "tiny", "1.0.0", "--comment", "later", "--json"))
+    assert (again["status"], again["changed"]) == ("Approved", False)
+    package = registered.client("sagemaker").describe_model_package(
+        ModelPackageName=again["modelPackage"])
+    assert package["ApprovalDescription"] == "now"
+    assert decide("reject", "tiny", "1.0.0") == "rejected; where it is deployed already it goes on serving"
+
+
+def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
+    result = server.slipway("init", "new-team/no!", "--directory", tmp_path / "made")
+    assert result.returncode == 1
+    assert result.stderr.startswith("slipway: 'no!' cannot be the name of a group or project: ")
+    assert result.stdout == "" and not (tmp_path / "made").exists()
+    groups = server.run("curl", "-sS", "-H", f"PRIVATE-TOKEN: {server.environment['GITLAB_TOKEN']}",
+                        f"{server.endpoint}/api/v4/groups")
+    assert "new-team" not in groups
+
+
+def test_a_folder_without_a_repository(server, tmp_path):
+    for command in (["ci", "run"], ["package"], ["build"]):
+        status, text = said(server.slipway(*command, tmp_path))
+        assert (status, text) == (1, f"slipway: {tmp_path} is not in a git repository; make one: "
+                                     "git init && git add . && git commit -m 'feat: first version'")
+
+
+def without_session(*words, **variables):
+    """Runs a command with nothing in its environment but these variables."""
+    kept = {key: value for key, value in os.environ.items()
+            if not key.startswith(("AWS_", "GITLAB_", "SLIPWAY_"))}
+    return subprocess.run([BINARY, *map(str, words)], env={**kept, **variables}, text=True,
+                          capture_output=True, timeout=60, check=False)
+
+
+def test_a_server_that_does_not_run(own_server):
+    own_server.stop()
+    for command in (["watch"], ["approve", "tiny", "1.0.0"], ["logs", "tiny"], ["notices", "list"]):
+        result = without_session("--data", own_server.data, *command)
+        assert result.returncode == 1
+        assert result.stderr.splitlines()[1:] == [
+            "  the server that this data directory is of does not run: slipway up --detach"]
+    own_server.start()
+
+
+def test_keys_of_another_server(server, tmp_path):
+    wrong = {"AWS_ENDPOINT_URL": server.endpoint, "AWS_ACCESS_KEY_ID": "AKIAAAAAAAAAAAAAAAAA",
+             "AWS_SECRET_ACCESS_KEY": "x", "GITLAB_URL": server.endpoint, "GITLAB_TOKEN": "glpat-x"}
+    for command in (["watch"], ["approve", "tiny", "1.0.0"]):
+        result = without_session("--data", tmp_path, *command, **wrong)
+        assert result.returncode == 1
+        assert 'run: eval "$(slipway env)"' in result.stderr.splitlines()[1]
