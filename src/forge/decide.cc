@@ -60,6 +60,12 @@ bool is_kept_for_server(std::string_view ref) {
                      [&](std::string_view prefix) { return ref.starts_with(prefix); });
 }
 
+// The more permissive of two; kNone is "nobody", the least permissive of all.
+Access wider(Access one, Access other) {
+  if (one == Access::kNone || other == Access::kNone) return std::max(one, other);
+  return std::min(one, other);
+}
+
 std::optional<std::string> branch_refusal(const std::string& branch, const RefUpdate& update,
                                           const Project& project, const RefRules& rules,
                                           Access access, Way way) {
@@ -199,13 +205,11 @@ RefRules rules_for(const std::vector<ProtectedRef>& rules, std::string_view ref)
     const auto& name = rule.tag ? tag : branch;
     if (!name || !matches(rule.name, *name)) continue;
     if (!result.is_protected) {
-      result = {true, rule.push, rule.force_push};
+      result = {true, rule.push, rule.merge, rule.force_push};
       continue;
     }
-    // kNone is "nobody", the least permissive of all.
-    const bool wider =
-        result.push == Access::kNone || (rule.push != Access::kNone && rule.push < result.push);
-    if (wider) result.push = rule.push;
+    result.push = wider(result.push, rule.push);
+    result.merge = wider(result.merge, rule.merge);
     result.force_push = result.force_push || rule.force_push;
   }
   return result;
@@ -213,6 +217,10 @@ RefRules rules_for(const std::vector<ProtectedRef>& rules, std::string_view ref)
 
 bool may_push(const RefRules& rules, Access access) {
   return rules.push != Access::kNone && access >= rules.push;
+}
+
+bool may_merge(const RefRules& rules, Access access) {
+  return may_push(rules, access) || (rules.merge != Access::kNone && access >= rules.merge);
 }
 
 std::optional<std::string> refusal(const RefUpdate& update, const Project& project,

@@ -49,12 +49,15 @@ bool lets_job_in(const Project& project, Id job_project);
 
 struct RefRules {
   bool is_protected = false;
-  Access push = Access::kDeveloper;  // kNone: nobody
+  Access push = Access::kDeveloper;   // kNone: nobody
+  Access merge = Access::kDeveloper;  // kNone: nobody
   bool force_push = true;
 };
 // Of all rules that match, the most permissive counts.
 RefRules rules_for(const std::vector<ProtectedRef>& rules, std::string_view ref);
 bool may_push(const RefRules& rules, Access access);
+// Whoever may push a branch may merge into it as well.
+bool may_merge(const RefRules& rules, Access access);
 
 struct RefUpdate {
   std::string ref;

@@ -104,8 +104,8 @@ struct RefusalCase {
 
 TEST(ForgeProtection, RefusesWithGitLabsWords) {
   const RefRules open;
-  const RefRules guarded = {true, Access::kMaintainer, false};
-  const RefRules forceful = {true, Access::kMaintainer, true};
+  const RefRules guarded = {true, Access::kMaintainer, Access::kMaintainer, false};
+  const RefRules forceful = {true, Access::kMaintainer, Access::kMaintainer, true};
   const std::string none = kNoCommit;
   const RefusalCase cases[] = {
       {"developer pushes", {"refs/heads/a", kOne, kTwo}, open, Access::kDeveloper, Way::kGit, ""},

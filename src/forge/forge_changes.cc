@@ -11,9 +11,9 @@
 #include "forge/forge.h"
 #include "forge/git.h"
 #include "forge/limits.h"
-#include "forge/raw_commit.h"
 #include "forge/refuse.h"
 #include "forge/state.h"
+#include "forge/write_commit.h"
 #include "store/files.h"
 
 namespace slipway::forge {
@@ -99,23 +99,6 @@ std::string write_tree(const fs::path& repository, const std::string& parent,
       git_output(repository, {.arguments = {"write-tree"}, .environment = environment})));
 }
 
-std::string write_commit(const fs::path& repository, const std::string& tree,
-                         const std::string& parent, const std::string& message,
-                         const Signature& author, const Signature& committer) {
-  GitCall call{.arguments = {"commit-tree", tree}, .input = message};
-  if (!is_no_commit(parent)) call.arguments.insert(call.arguments.end(), {"-p", parent});
-  const auto sign = [&](const std::string& role, const Signature& signature) {
-    const Signature clean = cleaned(signature);
-    call.environment["GIT_" + role + "_NAME"] = clean.name;
-    call.environment["GIT_" + role + "_EMAIL"] = clean.email;
-    call.environment["GIT_" + role + "_DATE"] =
-        "@" + std::to_string(signature.at / 1000) + " +0000";
-  };
-  sign("AUTHOR", author);
-  sign("COMMITTER", committer);
-  return std::string(base::trim(git_output(repository, call)));
-}
-
 void check(const CommitRequest& request) {
   if (request.branch.empty()) refuse("branch", "can't be blank");
   if (!is_ref_name("refs/heads/" + request.branch)) {
@@ -186,8 +169,10 @@ Commit Forge::commit(const Identity& identity, Id project, const CommitRequest& 
         is_no_commit(from.parent) ? TreeFiles() : files_at(repository, from.parent);
     const std::string tree =
         write_tree(repository.directory(), from.parent, plan_changes(files, request.changes));
+    std::vector<std::string> parents;
+    if (!is_no_commit(from.parent)) parents.push_back(from.parent);
     const std::string id =
-        write_commit(repository.directory(), tree, from.parent, request.message, author, committer);
+        write_commit(repository.directory(), tree, parents, request.message, author, committer);
     if (state_->move(identity.user, project, {.ref = ref, .before = from.head, .after = id})) {
       return repository.commit(id).value();
     }

@@ -10,7 +10,7 @@ namespace slipway::forge {
 
 namespace fs = std::filesystem;
 
-std::map<std::string, std::string> git_settings() {
+GitSettings git_settings() {
   return {
       // Repositories belong to the server, whoever runs it.
       {"safe.directory", "*"},
@@ -27,14 +27,15 @@ std::map<std::string, std::string> git_settings() {
   };
 }
 
-std::map<std::string, std::string> serving_settings(const fs::path& hooks) {
-  std::map<std::string, std::string> settings = git_settings();
-  settings.merge(std::map<std::string, std::string>{
+GitSettings serving_settings(const fs::path& hooks) {
+  GitSettings settings = git_settings();
+  settings.merge(GitSettings{
       {"core.hooksPath", hooks.string()},
       {"receive.advertisePushOptions", "true"},
       // The hook refuses to delete the default branch, with GitLab's words.
       {"receive.denyDeleteCurrent", "ignore"},
       {"receive.hideRefs", "refs/pipelines"},
+      {"receive.hideRefs", "refs/merge-requests"},
       {"receive.fsckObjects", "true"},
       // Old repositories have these; they harm nobody.
       {"receive.fsck.badTimezone", "ignore"},
@@ -46,8 +47,7 @@ std::map<std::string, std::string> serving_settings(const fs::path& hooks) {
   return settings;
 }
 
-std::map<std::string, std::string> git_environment(
-    const std::map<std::string, std::string>& settings) {
+std::map<std::string, std::string> git_environment(const GitSettings& settings) {
   std::map<std::string, std::string> environment = {
       {"GIT_CONFIG_NOSYSTEM", "1"},       {"GIT_CONFIG_SYSTEM", "/dev/null"},
       {"GIT_CONFIG_GLOBAL", "/dev/null"}, {"GIT_TERMINAL_PROMPT", "0"},

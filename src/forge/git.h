@@ -14,11 +14,11 @@
 namespace slipway::forge {
 
 // Settings that every git process of the forge has, and those of the processes that serve clients.
-std::map<std::string, std::string> git_settings();
-std::map<std::string, std::string> serving_settings(const std::filesystem::path& hooks);
+using GitSettings = std::multimap<std::string, std::string>;  // some names have several values
+GitSettings git_settings();
+GitSettings serving_settings(const std::filesystem::path& hooks);
 // Environment that gives git these settings and takes the machine's own away.
-std::map<std::string, std::string> git_environment(
-    const std::map<std::string, std::string>& settings);
+std::map<std::string, std::string> git_environment(const GitSettings& settings);
 
 struct GitCall {
   std::vector<std::string> arguments;  // after "git --git-dir=…"
