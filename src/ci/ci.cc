@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "ci/masker.h"
 #include "ci/state.h"
 
 namespace slipway::ci {
@@ -40,7 +41,11 @@ Ci::State::State(store::Database& database, const base::Clock& clock, forge::For
       traces(workshop.options.directory / "traces", workshop.options.trace_limit,
              [this](Id job) {
                return workshop.database.read(
-                   [&](store::Reader& reader) { return secrets_of(reader, job); });
+                   [&](store::Reader& reader) -> std::optional<std::vector<std::string>> {
+                     const auto row = find_job(reader, job);
+                     if (!row || row->token.empty()) return std::nullopt;
+                     return secrets_of(reader, job);
+                   });
              }),
       creation(workshop, settings, variables),
       bridges(workshop, creation, variables, artifacts),
@@ -177,6 +182,11 @@ Pipeline Ci::trigger_pipeline(Id project, const std::string& token, const std::s
   } else if (const auto job = state_->queue.job_of(token)) {
     request.source = "pipeline";
     request.upstream_job = job->id;
+    const auto secrets = state_->workshop.database.read(
+        [&](store::Reader& reader) { return secrets_of(reader, job->id); });
+    for (Variable& each : request.variables) {
+      if (shows_secret(each.value, secrets)) each.masked = true;
+    }
     user = state_->workshop.forge.user(job->user);
     const auto target = state_->workshop.forge.project(project);
     const auto identity = identity_of(token);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "ci/masker.h"
 #include "ci/predefined.h"
 #include "ci/source.h"
 
@@ -14,6 +15,29 @@ namespace {
 bool asks_to_skip(const std::string& message) {
   static const std::regex form(R"(\[(ci[ _-]skip|skip[ _-]ci)\])", std::regex::icase);
   return std::regex_search(message, form);
+}
+
+// What is told of includes has their variables expanded.
+void hide_secrets(ci_config::Result& result, const Variables& outer) {
+  std::vector<std::string> secrets;
+  for (const Variable& each : outer) {
+    if (each.masked) secrets.push_back(each.value);
+  }
+  const auto hide = [&](std::string& text) {
+    if (!shows_secret(text, secrets)) return;
+    Masker masker(secrets);
+    std::string shown = masker.feed(text);
+    shown += masker.flush();
+    text = std::move(shown);
+  };
+  for (std::string& each : result.errors) hide(each);
+  for (std::string& each : result.warnings) hide(each);
+  for (ci_config::Where& each : result.error_places) hide(each.file);
+  for (Json& include : result.includes) {
+    for (Json& each : include) {
+      if (each.is_string()) hide(each.get_ref<std::string&>());
+    }
+  }
 }
 
 std::string keeper(Id pipeline) { return "refs/pipelines/" + std::to_string(pipeline); }
@@ -110,6 +134,7 @@ void Creation::compile(Draft& draft) const {
                      draft.pipeline.sha, draft.pipeline.before_sha);
   source.artifacts_by(draft.making.read_artifact);
   draft.result = ci_config::compile(*text, context, source);
+  hide_secrets(draft.result, context.outer);
   if (draft.result.filtered) refuse(draft.result.filter_reason);
   if (!draft.result.plan) {
     draft.pipeline.yaml_errors = draft.result.errors;

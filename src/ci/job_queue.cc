@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "ci/coverage.h"
+#include "ci/masker.h"
 #include "ci/predefined.h"
 
 namespace slipway::ci {
@@ -19,6 +20,28 @@ constexpr std::uint64_t kDotenvLimit = 64 * 1024;
 constexpr std::uint64_t kCoverageLimit = 4u << 20;
 
 bool is_live(Status status) { return status == Status::kRunning || status == Status::kCanceling; }
+
+// As they are, and as a shell quotes them when it shows what it runs.
+std::vector<std::string> secrets_in(const Variables& variables) {
+  std::vector<std::string> secrets;
+  for (const Variable& variable : variables) {
+    if (!variable.masked || variable.value.empty()) continue;
+    secrets.push_back(variable.value);
+    if (variable.value.find('\'') == std::string::npos) continue;
+    for (const char* quoted : {"'\\''", "'\"'\"'", "\\'"}) {
+      secrets.push_back(base::replace_all(variable.value, "'", quoted));
+    }
+  }
+  return secrets;
+}
+
+bool wants_debug(const Variables& variables) {
+  for (const char* name : {"CI_DEBUG_TRACE", "CI_DEBUG_SERVICES"}) {
+    const std::string value = base::lower(ci_config::value_of(variables, name));
+    if (value == "true" || value == "1") return true;
+  }
+  return false;
+}
 
 bool is_pending_build(store::Reader& reader) {
   bool is = false;
@@ -119,12 +142,17 @@ Assignment JobQueue::assignment_of(JobRow row) const {
                      row.job.id);
   }
   assignment.variables = variables_.of(row, *pipeline);
-  std::vector<std::string> secrets;
-  for (const Variable& variable : assignment.variables)
-    if (variable.masked && !variable.value.empty()) secrets.push_back(variable.value);
+  const std::vector<std::string> secrets = secrets_in(assignment.variables);
+  row.job.debug_trace = wants_debug(assignment.variables);
   // Before the runner knows them.
-  workshop_.database.write(
-      [&](store::Transaction& transaction) { remember_secrets(transaction, row.job.id, secrets); });
+  workshop_.database.write([&](store::Transaction& transaction) {
+    remember_secrets(transaction, row.job.id, secrets);
+    auto there = find_job(transaction, row.job.id);
+    if (!there) return;
+    there->job.debug_trace = row.job.debug_trace;
+    ci::update(transaction, *there);
+  });
+  traces_.add_secrets(row.job.id, secrets);
   for (Job& source : variables_.sources_of(row.job, *pipeline)) {
     if (artifacts_.path(source, "archive")) assignment.dependencies.push_back(std::move(source));
   }
@@ -184,6 +212,10 @@ TraceResult JobQueue::append_trace(Id job, std::uint64_t offset, std::string_vie
   }
   note_contact(job);
   const Traces::Appended appended = traces_.append(job, offset, bytes);
+  if (appended.ended) {
+    return {
+        .outcome = TraceResult::Outcome::kForbidden, .size = appended.size, .status = status(job)};
+  }
   return {
       .outcome = appended.fits ? TraceResult::Outcome::kAccepted : TraceResult::Outcome::kMismatch,
       .size = appended.size,
@@ -247,6 +279,7 @@ void JobQueue::settle_trace(Id job) {
     contacts_.erase(job);
   }
   const std::uint64_t size = traces_.finish(job);
+  traces_.forget(job);
   workshop_.database.write([&](store::Transaction& transaction) {
     auto row = find_job(transaction, job);
     if (!row || row->job.trace_size == size || row->job.erased) return;
@@ -290,7 +323,15 @@ Artifact JobQueue::add_artifact(Id job, Artifact artifact, const std::filesystem
     std::erase_if(there->job.artifacts,
                   [&](const Artifact& each) { return each.type == artifact.type; });
     there->job.artifacts.push_back(artifact);
-    if (dotenv.is_object()) there->job.dotenv = dotenv;
+    if (dotenv.is_object()) {
+      there->job.dotenv = dotenv;
+      there->job.secret_dotenv.clear();
+      const auto secrets = secrets_of(transaction, job);
+      for (const auto& [key, value] : dotenv.items()) {
+        if (shows_secret(value.get<std::string>(), secrets))
+          there->job.secret_dotenv.push_back(key);
+      }
+    }
     there->expires.reset();
     for (const Artifact& each : there->job.artifacts) {
       if (each.expires && (!there->expires || *each.expires < *there->expires)) {

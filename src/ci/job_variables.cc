@@ -1,9 +1,11 @@
 #include "ci/job_variables.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/strings.h"
 #include "ci/decide.h"
+#include "ci/masker.h"
 #include "ci/predefined.h"
 
 namespace slipway::ci {
@@ -126,6 +128,8 @@ Variables JobVariables::dotenv_of(const Job& job, const Pipeline& pipeline) cons
       variable.key = key;
       variable.value = value.get<std::string>();
       variable.is_public = false;
+      variable.masked = std::find(source.secret_dotenv.begin(), source.secret_dotenv.end(), key) !=
+                        source.secret_dotenv.end();
       all.push_back(std::move(variable));
     }
   }
@@ -195,6 +199,10 @@ std::optional<Environment> JobVariables::environment_of(const Job& job,
 Variables JobVariables::passed_on(const JobRow& bridge, const Pipeline& pipeline) const {
   const auto& trigger = *bridge.job.spec.trigger;
   const Variables known = ci_config::expand_all(raw(bridge, pipeline));
+  std::vector<std::string> secrets;
+  for (const Variable& each : known) {
+    if (each.masked) secrets.push_back(each.value);
+  }
   Variables passed;
   const auto pass = [&](const Variable& variable) {
     Variable copy;
@@ -210,6 +218,8 @@ Variables JobVariables::passed_on(const JobRow& bridge, const Pipeline& pipeline
                    : is         ? ci_config::expand(is->value, known, false)
                                 : ci_config::expand(variable.value, known, false);
     }
+    // GitLab forgets that a value is masked where it is passed on.
+    copy.masked = shows_secret(copy.value, secrets);
     std::erase_if(passed, [&](const Variable& each) { return each.key == copy.key; });
     passed.push_back(std::move(copy));
   };

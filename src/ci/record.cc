@@ -236,11 +236,13 @@ Json json_of(const Job& job) {
   put(document, "immediate", job.immediate);
   put(document, "artifacts_expired", job.artifacts_expired);
   put(document, "external", job.external);
+  put(document, "debug_trace", job.debug_trace);
   put(document, "downstream", job.downstream);
   put(document, "coverage", job.coverage);
   put(document, "allow_failure", job.spec.allow_failure);
   if (!job.variables.empty()) document["variables"] = json_of(job.variables);
   if (!job.dotenv.empty()) document["dotenv"] = job.dotenv;
+  if (!job.secret_dotenv.empty()) document["secret_dotenv"] = job.secret_dotenv;
   if (!job.artifacts.empty()) {
     document["artifacts"] = Json::array();
     for (const Artifact& each : job.artifacts) document["artifacts"].push_back(json_of(each));
@@ -264,11 +266,13 @@ void read_into(const Json& document, Job& job) {
   get(document, "immediate", job.immediate);
   get(document, "artifacts_expired", job.artifacts_expired);
   get(document, "external", job.external);
+  get(document, "debug_trace", job.debug_trace);
   get(document, "downstream", job.downstream);
   get(document, "coverage", job.coverage);
   get(document, "allow_failure", job.spec.allow_failure);
   job.variables = variables_of_json(base::array_or_empty(document, "variables"));
   get(document, "dotenv", job.dotenv);
+  get(document, "secret_dotenv", job.secret_dotenv);
   for (const Json& each : base::array_or_empty(document, "artifacts")) {
     job.artifacts.push_back(artifact_of(each));
   }

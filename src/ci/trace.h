@@ -20,33 +20,39 @@ namespace slipway::ci {
 
 class Traces {
  public:
-  // Called once for a job whose trace begins, or goes on after a restart.
-  using Secrets = std::function<std::vector<std::string>(Id job)>;
+  // Called once for a job whose trace begins, or goes on after a restart. Nothing: the job does not
+  // run, and what it was given is forgotten.
+  using Secrets = std::function<std::optional<std::vector<std::string>>(Id job)>;
 
   Traces(std::filesystem::path directory, std::uint64_t limit, Secrets secrets);
   ~Traces();
 
   struct Appended {
-    bool fits = true;  // else the offset was not the size, and nothing was stored
+    bool fits = true;    // else the offset was not the size, and nothing was stored
+    bool ended = false;  // nothing was stored: the trace is finished, or its job has ended
     std::uint64_t size = 0;
   };
   // Beyond the limit bytes are counted and dropped.
   Appended append(Id job, std::uint64_t offset, std::string_view bytes);
-  std::uint64_t size(Id job);
+  // More that must not show, of a job that was given it while it runs.
+  void add_secrets(Id job, const std::vector<std::string>& secrets);
 
   // Whether everything has arrived. A checksum that differs clears the trace once, so that it is
   // sent again; the second time it is taken as it is.
   bool is_complete(Id job, const std::optional<std::string>& checksum,
                    const std::optional<std::uint64_t>& bytes);
-  // Writes what is held back, durably. Returns the size.
+  // Writes what is held back, durably; nothing is appended from now on. Returns the size.
   std::uint64_t finish(Id job);
+  // The job has ended: no more is kept of its trace than the file.
+  void forget(Id job);
 
   std::string read(Id job, std::uint64_t offset, std::uint64_t limit) const;
   void remove(Id job);
 
  private:
   struct Live;
-  std::shared_ptr<Live> live(Id job);
+  std::shared_ptr<Live> known(Id job);
+  std::shared_ptr<Live> live(Id job);  // null where the job does not run
   std::filesystem::path path(Id job) const;
 
   const std::filesystem::path directory_;

@@ -86,12 +86,14 @@ struct Job {
   bool immediate = false;          // retried by hand: starts though it is manual or delayed
   bool artifacts_expired = false;  // it had some, and they are gone
   bool external = false;           // a status from outside; no runner takes it
+  bool debug_trace = false;        // its trace shows what only those may see who may run it
   int attempt = 1;
   std::optional<Id> downstream;  // of a bridge: the pipeline that it made
   std::optional<Id> runner;
   std::optional<double> coverage;
-  Variables variables;           // given when it was played
-  Json dotenv = Json::object();  // what reports:dotenv brought: {"KEY": "value"}
+  Variables variables;                     // given when it was played
+  Json dotenv = Json::object();            // what reports:dotenv brought: {"KEY": "value"}
+  std::vector<std::string> secret_dotenv;  // keys of it whose value shows a secret of the job
   std::vector<Artifact> artifacts;
   std::uint64_t trace_size = 0;
   base::Millis created = 0;

@@ -86,6 +86,12 @@ forge::Project Call::project_with_jobs() const {
   return found;
 }
 
+void Call::require_trace(const forge::Project& project, const ci::Job& job) const {
+  if (!job.debug_trace || access(project) >= Access::kDeveloper) return;
+  if (!identity) unauthorized();
+  forbidden();
+}
+
 void Call::require_run(const forge::Project& project, const std::string& ref, bool tag) const {
   const std::string full = (tag ? "refs/tags/" : "refs/heads/") + ref;
   if (forge().is_protected(project, full) && !forge().can_push(user(), project, full)) forbidden();

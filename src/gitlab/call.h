@@ -59,6 +59,8 @@ struct Call {
   // The same for traces and artifacts, which public_jobs=false keeps from guests.
   forge::Project project_with_jobs() const;
   forge::Access access(const forge::Project& project) const;
+  // Throws 403 where the job's trace shows all that it was given, and the caller may not run it.
+  void require_trace(const forge::Project& project, const ci::Job& job) const;
   // Throws 403 where the caller may not run jobs on this ref: it is protected.
   void require_run(const forge::Project& project, const std::string& ref, bool tag) const;
 

@@ -156,7 +156,8 @@ Json pipeline_payload(const forge::Forge& forge, ci::Ci& ci, const std::string& 
   const std::string address = url + "/" + project.full_path;
   Json variables = Json::array();
   for (const ci::Variable& each : pipeline.variables)
-    variables.push_back({{"key", each.key}, {"value", each.value}});
+    variables.push_back(
+        {{"key", each.key}, {"value", each.masked ? std::string("[MASKED]") : each.value}});
   Json builds = Json::array();
   for (const ci::Job& job : ci.jobs_of(pipeline.id)) {
     if (!job.is_bridge()) builds.push_back(build_json(forge, ci, job));

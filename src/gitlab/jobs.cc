@@ -57,7 +57,9 @@ net::Response own_job(Call& call) {
 }
 
 net::Response trace(Call& call) {
-  const ci::Job found = call.job(call.project_with_jobs());
+  const forge::Project project = call.project_with_jobs();
+  const ci::Job found = call.job(project);
+  call.require_trace(project, found);
   net::Response response = net::plain(200, call.ci().trace(found.id), "text/plain; charset=utf-8");
   response.headers.set("X-Content-Type-Options", "nosniff");
   return response;

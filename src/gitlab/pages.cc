@@ -239,6 +239,7 @@ net::Response page(Services& services, const net::RequestHead& head) {
   }
   call.path["job_id"] = place->parts[1];
   const ci::Job job = call.job(project);
+  if (place->parts.back() != "download") call.require_trace(project, job);
   if (place->is({"jobs", "#"})) return pages.job(project, job);
   if (place->parts.back() == "download") return archive_response(call, job);
   net::Response raw = net::plain(200, call.ci().trace(job.id), "text/plain; charset=utf-8");

@@ -56,6 +56,21 @@ def test_what_a_jobs_token_may_do(server, api):
                         timeout=30).status_code == 401
 
 
+def test_shows_a_debug_trace_to_developers_only(server, api):
+    project = api.projects.create({"name": "debugged", "visibility": "public"})
+    project.variables.create({"key": "SECRET", "value": "it's-a-secret", "masked": True})
+    push(project, {".gitlab-ci.yml": "a:\n  variables: {CI_DEBUG_TRACE: 'true'}\n"
+                                     "  script: ['echo \"$SECRET\"']\n"})
+    pipeline = wait_for(lambda: project.pipelines.list(get_all=True), "the push's pipeline")[0]
+    assert ended(project, pipeline).status == "success"
+    job = job_named(project, pipeline, "a")
+    trace = job.trace().decode()
+    assert "[MASKED]" in trace and "s-a-secret" not in trace
+    address = f"{server.endpoint}/api/v4/projects/{project.id}/jobs/{job.id}"
+    assert requests.get(address, timeout=30).status_code == 200
+    assert requests.get(address + "/trace", timeout=30).status_code == 401
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     """Keeps what it is sent; /failing answers with 500."""
 
