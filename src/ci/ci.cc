@@ -302,9 +302,19 @@ void Ci::delete_pipeline(Id id) {
   });
 }
 
+Pipeline Ci::rename_pipeline(Id id, const std::string& name) {
+  state_->workshop.database.write([&](store::Transaction& transaction) {
+    auto found = find_pipeline(transaction, id);
+    if (!found) throw Error("NotFound", "404 Pipeline Not Found", 404);
+    found->name = name;
+    update(transaction, *found);
+  });
+  return state_->pipeline(id);
+}
+
 ci_config::Result Ci::lint(const forge::User& user, Id project, const std::string& content,
-                           const std::string& ref, bool) {
-  return state_->creation.lint(user, project, content, ref);
+                           const std::string& ref, bool dry_run) {
+  return state_->creation.lint(user, project, content, ref, dry_run);
 }
 
 Queue& Ci::queue() { return state_->queue; }

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "ci/queue.h"
+#include "ci/requests.h"
 #include "ci/types.h"
 #include "forge/forge.h"
 #include "store/database.h"
@@ -38,27 +39,6 @@ struct CiOptions {
   std::chrono::hours artifact_days{30 * 24};
   std::uint64_t trace_limit = 16u << 20;  // bytes
   std::size_t unfinished_pipelines = 10'000;
-};
-
-struct NewPipeline {
-  Id project = 0;
-  std::string ref;     // branch or tag
-  std::string source;  // "api", "web", "trigger", "schedule", "pipeline", …
-  Variables variables;
-  std::string sha;         // the ref's where empty
-  std::string before_sha;  // of a push
-  // The same key makes the same pipeline once: a push's id, a schedule's moment.
-  std::string once;
-  std::optional<Id> schedule, upstream_job, parent;
-  std::optional<std::string> configuration;  // of a child pipeline: its own text
-};
-
-struct PipelineFilter {
-  std::optional<std::string> ref, sha, status, source, username, name, scope;
-  std::optional<base::Millis> updated_after, updated_before;
-  std::string order_by = "id";
-  bool ascending = false;
-  int offset = 0, limit = 20;
 };
 
 // Thread-safe. What is refused is an Error as in forge.h: "NotFound", "Forbidden", "Invalid" with
@@ -96,6 +76,7 @@ class Ci {
   Pipeline retry_pipeline(Id id, const forge::User& user);
   Pipeline cancel_pipeline(Id id);
   void delete_pipeline(Id id);
+  Pipeline rename_pipeline(Id id, const std::string& name);
   Job play(Id job, const forge::User& user, const Variables& variables);  // manual, scheduled
   Job retry(Id job, const forge::User& user);                             // the new job
   Job cancel(Id job);
@@ -109,7 +90,9 @@ class Ci {
   void keep_artifacts(Id job);
   void delete_artifacts(Id job);
 
-  // Compiles a configuration as a push to `ref` would.
+  // What is wrong with a configuration, and its jobs, whatever their rules say. A dry run is what
+  // a push to `ref` would give: with the user's rights, its rules, and errors where nothing would
+  // run.
   ci_config::Result lint(const forge::User& user, Id project, const std::string& content,
                          const std::string& ref, bool dry_run);
 

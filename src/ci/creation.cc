@@ -1,5 +1,6 @@
 #include "ci/creation.h"
 
+#include <algorithm>
 #include <regex>
 #include <utility>
 
@@ -15,6 +16,20 @@ namespace {
 bool asks_to_skip(const std::string& message) {
   static const std::regex form(R"(\[(ci[ _-]skip|skip[ _-]ci)\])", std::regex::icase);
   return std::regex_search(message, form);
+}
+
+std::string path_of_configuration(const forge::Project& project) {
+  return project.ci_config_path.empty() ? ".gitlab-ci.yml" : project.ci_config_path;
+}
+
+std::string iid_name(Id project) { return "pipeline/" + std::to_string(project); }
+
+// Whether a job of the configuration, or its being there, may depend on the number. What the
+// workflow has filtered out has none, as in GitLab.
+bool asks_for_iid(const ci_config::Result& result) {
+  const bool may_run =
+      result.plan || (result.filtered && result.filter_reason.starts_with("The resulting"));
+  return may_run && result.merged_yaml.find("CI_PIPELINE_IID") != std::string::npos;
 }
 
 // What is told of includes has their variables expanded.
@@ -119,22 +134,16 @@ void Creation::check_rights(const Draft& draft) const {
 void Creation::compile(Draft& draft) const {
   const NewPipeline& request = draft.making.request;
   std::optional<std::string> text = request.configuration;
-  draft.configuration_path =
-      draft.project.ci_config_path.empty() ? ".gitlab-ci.yml" : draft.project.ci_config_path;
   if (!text) text = draft.repository.read(draft.pipeline.sha, draft.configuration_path);
   if (!text) refuse("Missing CI config file");
-  ci_config::Context context;
-  context.file = draft.configuration_path;
-  context.pipeline_source = draft.pipeline.source;
-  context.ref = draft.pipeline.ref;
-  context.tag = draft.pipeline.tag;
-  context.predefined = variables_.predefined(draft.project, draft.pipeline, draft.user);
-  context.outer = variables_.outer(draft.project, draft.pipeline);
-  ForgeSource source(workshop_.forge, identity_of_user(draft.user), draft.project,
-                     draft.pipeline.sha, draft.pipeline.before_sha);
-  source.artifacts_by(draft.making.read_artifact);
-  draft.result = ci_config::compile(*text, context, source);
-  hide_secrets(draft.result, context.outer);
+  compile_text(draft, *text, false);
+  // The number within the project is known to rules, and is spent only where they ask for it.
+  if (draft.pipeline.iid == 0 && asks_for_iid(draft.result)) {
+    draft.pipeline.iid = workshop_.database.write([&](store::Transaction& transaction) {
+      return next_number(transaction, iid_name(draft.project.id));
+    });
+    compile_text(draft, *text, false);
+  }
   if (draft.result.filtered) refuse(draft.result.filter_reason);
   if (!draft.result.plan) {
     draft.pipeline.yaml_errors = draft.result.errors;
@@ -142,18 +151,38 @@ void Creation::compile(Draft& draft) const {
     return;
   }
   ci_config::Plan& plan = *draft.result.plan;
-  Variables known = context.predefined;
+  Variables known = variables_.predefined(draft.project, draft.pipeline, draft.user);
   known.insert(known.end(), plan.variables.begin(), plan.variables.end());
-  known.insert(known.end(), context.outer.begin(), context.outer.end());
+  const Variables outer = variables_.outer(draft.project, draft.pipeline);
+  known.insert(known.end(), outer.begin(), outer.end());
   draft.pipeline.name = ci_config::expand(plan.name, ci_config::expand_all(known), false);
   draft.pipeline.stages = plan.stages;
   draft.pipeline.context["auto_cancel"] = plan.auto_cancel;
+  draft.pipeline.context["on_job_failure"] = plan.on_job_failure;
+  draft.pipeline.context["cancels_older"] =
+      base::text_or(draft.project.settings, "auto_cancel_pending_pipelines") != "disabled";
+}
+
+void Creation::compile_text(Draft& draft, const std::string& text, bool every_job) const {
+  ci_config::Context context;
+  context.file = draft.configuration_path;
+  context.pipeline_source = draft.pipeline.source;
+  context.ref = draft.pipeline.ref;
+  context.tag = draft.pipeline.tag;
+  context.predefined = variables_.predefined(draft.project, draft.pipeline, draft.user);
+  context.outer = variables_.outer(draft.project, draft.pipeline);
+  context.every_job = every_job;
+  ForgeSource source(workshop_.forge, identity_of_user(draft.user), draft.project,
+                     draft.pipeline.sha, draft.pipeline.before_sha);
+  source.artifacts_by(draft.making.read_artifact);
+  draft.result = ci_config::compile(text, context, source);
+  hide_secrets(draft.result, context.outer);
 }
 
 std::vector<JobRow> Creation::rows_of_plan(const Draft& draft) const {
   std::vector<JobRow> rows;
   if (!draft.result.plan) return rows;
-  Variables around = variables_.predefined(draft.project, draft.pipeline, draft.user);
+  const Variables around = variables_.predefined(draft.project, draft.pipeline, draft.user);
   const Variables outer = variables_.outer(draft.project, draft.pipeline);
   for (const ci_config::JobSpec& spec : draft.result.plan->jobs) {
     JobRow row;
@@ -161,14 +190,21 @@ std::vector<JobRow> Creation::rows_of_plan(const Draft& draft) const {
     row.job.user = draft.user.id;
     row.job.spec = spec;
     row.job.created = draft.pipeline.created;
-    if (!spec.resource_group.empty()) {
+    const bool has_variable =
+        std::any_of(spec.tags.begin(), spec.tags.end(),
+                    [](const std::string& tag) { return tag.find('$') != std::string::npos; });
+    if (has_variable || !spec.resource_group.empty()) {
       Variables known = around;
       const Variables own = job_variables(row.job);
       known.insert(known.end(), own.begin(), own.end());
       known.insert(known.end(), spec.variables.begin(), spec.variables.end());
       known.insert(known.end(), outer.begin(), outer.end());
-      row.resource = std::to_string(draft.project.id) + "/" +
-                     ci_config::expand(spec.resource_group, ci_config::expand_all(known));
+      known = ci_config::expand_all(known);
+      for (std::string& tag : row.job.spec.tags) tag = ci_config::expand(tag, known);
+      if (!spec.resource_group.empty()) {
+        row.resource = std::to_string(draft.project.id) + "/" +
+                       ci_config::expand(spec.resource_group, known);
+      }
     }
     rows.push_back(std::move(row));
   }
@@ -186,11 +222,11 @@ Pipeline Creation::create(const forge::User& user, const Making& making) const {
   if (!project) throw Error("NotFound", "404 Project Not Found", 404);
   Draft draft{.making = making,
               .user = user,
-              .project = std::move(*project),
+              .project = *project,
               .repository = workshop_.forge.repository(request.project),
               .pipeline = {},
               .result = {},
-              .configuration_path = ""};
+              .configuration_path = path_of_configuration(*project)};
   Pipeline& pipeline = draft.pipeline;
   pipeline.project = request.project;
   pipeline.user = user.id;
@@ -206,9 +242,9 @@ Pipeline Creation::create(const forge::User& user, const Making& making) const {
   const bool skip =
       making.may_skip && (making.skip || asks_to_skip(base::text_or(commit, "message")));
   if (skip) {
-    const std::string path =
-        draft.project.ci_config_path.empty() ? ".gitlab-ci.yml" : draft.project.ci_config_path;
-    if (!draft.repository.read(pipeline.sha, path)) refuse("Missing CI config file");
+    if (!draft.repository.read(pipeline.sha, draft.configuration_path)) {
+      refuse("Missing CI config file");
+    }
     pipeline.status = Status::kSkipped;
   } else {
     compile(draft);
@@ -241,7 +277,7 @@ Pipeline Creation::store(Draft& draft) const {
     Pipeline& pipeline = draft.pipeline;
     const bool complete = is_complete(pipeline.status);
     pipeline.id = next_number(transaction, "pipeline");
-    pipeline.iid = next_number(transaction, "pipeline/" + std::to_string(pipeline.project));
+    if (pipeline.iid == 0) pipeline.iid = next_number(transaction, iid_name(pipeline.project));
     if (complete) pipeline.finished = pipeline.created;
     insert(transaction, pipeline, request.once, complete);
     for (JobRow& row : rows) {
@@ -270,8 +306,8 @@ void Creation::prepare(Id id) const {
 }
 
 ci_config::Result Creation::lint(const forge::User& user, Id project_id, const std::string& content,
-                                 const std::string& ref) const {
-  auto project = workshop_.forge.project(project_id);
+                                 const std::string& ref, bool dry_run) const {
+  const auto project = workshop_.forge.project(project_id);
   if (!project) throw Error("NotFound", "404 Project Not Found", 404);
   Making making;
   making.request.ref = ref.empty() ? project->default_branch : ref;
@@ -281,22 +317,29 @@ ci_config::Result Creation::lint(const forge::User& user, Id project_id, const s
               .repository = workshop_.forge.repository(project_id),
               .pipeline = {},
               .result = {},
-              .configuration_path = ""};
+              .configuration_path = path_of_configuration(*project)};
   draft.pipeline.project = project_id;
   draft.pipeline.source = "push";
   draft.pipeline.created = workshop_.clock.now();
   draft.pipeline.ref = making.request.ref;
   draft.pipeline.before_sha = forge::kNoCommit;
-  // A project without a commit has no files to include, and can be linted all the same.
-  if (draft.repository.resolve(making.request.ref)) find_commit(draft);
-  ci_config::Context context;
-  if (!project->ci_config_path.empty()) context.file = project->ci_config_path;
-  context.ref = draft.pipeline.ref;
-  context.tag = draft.pipeline.tag;
-  context.predefined = variables_.predefined(*project, draft.pipeline, user);
-  context.outer = variables_.outer(*project, draft.pipeline);
-  ForgeSource source(workshop_.forge, identity_of_user(user), *project, draft.pipeline.sha, "");
-  return ci_config::compile(content, context, source);
+  try {
+    // A project without a commit has no files to include, and can be linted all the same.
+    if (dry_run || draft.repository.resolve(making.request.ref)) find_commit(draft);
+    if (dry_run) check_rights(draft);
+  } catch (const Error& error) {
+    if (error.code() != "Invalid") throw;
+    draft.result.errors = {error.message()};
+    return draft.result;
+  }
+  if (dry_run) {
+    draft.pipeline.iid = 1 + workshop_.database.read([&](store::Reader& reader) {
+      return last_number(reader, iid_name(project_id));
+    });
+  }
+  compile_text(draft, content, !dry_run);
+  if (dry_run && draft.result.filtered) draft.result.errors = {draft.result.filter_reason};
+  return draft.result;
 }
 
 }  // namespace slipway::ci

@@ -35,13 +35,14 @@ class Creation {
   void prepare(Id pipeline) const;
 
   ci_config::Result lint(const forge::User& user, Id project, const std::string& content,
-                         const std::string& ref) const;
+                         const std::string& ref, bool dry_run) const;
 
  private:
   struct Draft;
   void find_commit(Draft& draft) const;
   void check_rights(const Draft& draft) const;
   void compile(Draft& draft) const;
+  void compile_text(Draft& draft, const std::string& text, bool every_job) const;
   std::vector<JobRow> rows_of_plan(const Draft& draft) const;
   Pipeline store(Draft& draft) const;
 

@@ -46,6 +46,7 @@ std::optional<JobRow> Machine::assign(const Runner& runner, const std::string& t
       "select project, count(*) from ci_jobs where status = 'running' and kind = 'build'"
       " group by project",
       {}, [&](const auto& row) { running[row.integer(0)] = row.integer(1); });
+  bool failed = false;
   for (Id after = 0;;) {
     auto rows = rows_where(
         transaction_, "where status = 'pending' and kind = 'build' and id > ? order by id limit ?",
@@ -56,7 +57,11 @@ std::optional<JobRow> Machine::assign(const Runner& runner, const std::string& t
     std::stable_sort(rows.begin(), rows.end(), [&](const JobRow& one, const JobRow& other) {
       return running[one.job.project] < running[other.job.project];
     });
-    for (JobRow& row : rows) {
+    for (JobRow& seen : rows) {
+      // Read again: a job that failed on the way may have canceled this one.
+      auto now = failed ? find_job(transaction_, seen.job.id) : std::nullopt;
+      JobRow& row = now ? *now : seen;
+      if (row.job.status != Status::kPending) continue;
       const auto pipeline = find_pipeline(transaction_, row.job.pipeline);
       if (!pipeline) continue;
       if (!fits(runner, row.job, base::boolean_or(pipeline->context, "protected", false))) continue;
@@ -65,6 +70,7 @@ std::optional<JobRow> Machine::assign(const Runner& runner, const std::string& t
                   .reason = "missing_dependency_failure",
                   .message = "",
                   .exit_code = std::nullopt});
+        failed = true;
         continue;
       }
       const base::Millis allowed = row.job.spec.timeout
@@ -172,7 +178,8 @@ void Machine::retry_pipeline(Id id, Id user) {
 }
 
 void Machine::cancel_redundant(const Pipeline& pipeline) {
-  if (pipeline.parent || pipeline.source == "external" || pipeline.status == Status::kSkipped) {
+  if (pipeline.parent || pipeline.source == "external" || pipeline.status == Status::kSkipped ||
+      !base::boolean_or(pipeline.context, "cancels_older", true)) {
     return;
   }
   const auto older = pipelines_where(

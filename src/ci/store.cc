@@ -142,9 +142,13 @@ Id next_number(Transaction& transaction, const std::string& name) {
       "insert into ci_numbers (name, value) values (?, 1)"
       " on conflict (name) do update set value = ci_numbers.value + 1",
       {name});
+  return last_number(transaction, name);
+}
+
+Id last_number(Reader& reader, const std::string& name) {
   Id number = 0;
-  transaction.query("select value from ci_numbers where name = ?", {name},
-                    [&](const Row& row) { number = row.integer(0); });
+  reader.query("select value from ci_numbers where name = ?", {name},
+               [&](const Row& row) { number = row.integer(0); });
   return number;
 }
 

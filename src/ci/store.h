@@ -17,6 +17,7 @@ void migrate_tables(store::Database& database);
 
 // 1, 2, 3, … for each name, never the same again.
 Id next_number(store::Transaction& transaction, const std::string& name);
+Id last_number(store::Reader& reader, const std::string& name);  // 0 before the first
 
 // A job with what only CI itself looks at.
 struct JobRow {

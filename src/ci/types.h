@@ -54,7 +54,7 @@ struct Pipeline {
   std::optional<Id> upstream_job;  // the bridge that made it
   std::optional<Id> parent;        // of a child pipeline
   // What later steps need and nobody filters by: {"commit": {"message", "author", "timestamp",
-  // "tag_message"}, "auto_cancel", "skip", "configuration"}.
+  // "tag_message"}, "auto_cancel", "on_job_failure", "cancels_older", "protected", "timeout"}.
   Json context = Json::object();
   base::Millis created = 0;
   base::Millis updated = 0;

@@ -8,8 +8,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,7 +48,8 @@ struct Context {
   // What rules, workflow and include may use: predefined (not those of a job), instance, group,
   // project and pipeline variables, in rising precedence. The file's own are put below project's.
   Variables predefined;
-  Variables outer;  // instance, group, project, then pipeline variables
+  Variables outer;         // instance, group, project, then pipeline variables
+  bool every_job = false;  // asks no rules: what a lint without a pipeline shows
 };
 
 enum class When { kOnSuccess, kOnFailure, kAlways, kManual, kDelayed, kNever };
@@ -116,6 +115,7 @@ struct Plan {
   std::vector<JobSpec> jobs;                 // in the file's order within the stages' order
   Variables variables;                       // the file's global variables, and workflow:rules'
   std::string auto_cancel = "conservative";  // workflow:auto_cancel:on_new_commit
+  std::string on_job_failure = "none";       // workflow:auto_cancel:on_job_failure, or "all"
 };
 
 struct Where {

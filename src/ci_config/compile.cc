@@ -141,10 +141,14 @@ class Compilation {
     const Node* workflow = root.given("workflow");
     const Node* name = workflow ? workflow->given("name") : nullptr;
     if (name) plan.name = std::string(base::trim(name->text));
-    const WorkflowDecision decision = decide_workflow(
-        workflow, conditions_, joined({&context_.predefined, &globals_, &context_.outer}));
+    const WorkflowDecision decision =
+        context_.every_job
+            ? WorkflowDecision{}
+            : decide_workflow(workflow, conditions_,
+                              joined({&context_.predefined, &globals_, &context_.outer}));
     if (!decision.runs) return filter(kFilteredByWorkflow);
     if (!decision.auto_cancel.empty()) plan.auto_cancel = decision.auto_cancel;
+    if (!decision.on_job_failure.empty()) plan.on_job_failure = decision.on_job_failure;
     globals_ = without_duplicates(joined({&globals_, &decision.variables}));
     plan.variables = globals_;
     auto chosen = choose(jobs, workflow && workflow->given("rules"));

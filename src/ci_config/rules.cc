@@ -163,6 +163,10 @@ Decision decide(const Job& job, const Run& run, const Variables& variables) {
   const Node* allow = config.given("allow_failure");
   decision.allow_failure =
       allow ? allow->is(Kind::kBoolean) && allow->boolean : decision.when == When::kManual;
+  if (run.context.every_job) {
+    decision.included = true;
+    return decision;
+  }
   const Node* rules = config.given("rules");
   if (!rules) {
     decision.included = passes_policies(config, run, variables);
@@ -181,6 +185,8 @@ WorkflowDecision decide_workflow(const Node* workflow, Conditions& conditions,
     const Node* cancel = holder.given("auto_cancel");
     const Node* on_commit = cancel ? cancel->given("on_new_commit") : nullptr;
     if (on_commit) decision.auto_cancel = on_commit->text;
+    const Node* on_failure = cancel ? cancel->given("on_job_failure") : nullptr;
+    if (on_failure) decision.on_job_failure = on_failure->text;
   };
   read_auto_cancel(*workflow);
   const Node* rules = workflow->given("rules");

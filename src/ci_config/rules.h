@@ -39,7 +39,8 @@ Decision decide(const Job& job, const Run& run, const Variables& variables);
 struct WorkflowDecision {
   bool runs = true;
   Variables variables;
-  std::string auto_cancel;  // empty: not given
+  // Empty: not given.
+  std::string auto_cancel, on_job_failure;
 };
 
 // `workflow`: null where there is none.

@@ -203,7 +203,7 @@ TEST(Workflow, GivesNameVariablesAndCancelling) {
   const Plan plan = plan_of(R"(
 workflow:
   name: '  Deploy $WHERE '
-  auto_cancel: {on_new_commit: interruptible}
+  auto_cancel: {on_new_commit: interruptible, on_job_failure: all}
   rules:
     - if: $CI_COMMIT_BRANCH == "main"
       variables: {WHERE: production, EXTRA: yes please}
@@ -214,6 +214,7 @@ job: {script: x, rules: [{if: '$WHERE == "production"'}]}
 )");
   EXPECT_EQ(plan.name, "Deploy $WHERE");
   EXPECT_EQ(plan.auto_cancel, "none");
+  EXPECT_EQ(plan.on_job_failure, "all");
   EXPECT_EQ(value_of(plan.variables, "WHERE"), "production");
   EXPECT_EQ(value_of(plan.variables, "OTHER"), "o");
   EXPECT_EQ(value_of(job_of(plan, "job").variables, "EXTRA"), "yes please");

@@ -8,10 +8,8 @@ using forge::Access;
 net::Response checked(const Call& call, const forge::Project& project, const std::string& content,
                       const std::string& ref) {
   const bool dry_run = call.parameters.boolean("dry_run", false);
-  ci_config::Result result = call.ci().lint(call.user().user, project.id, content, ref, dry_run);
-  // Only a dry run looks at rules; then no pipeline is what a push would get as an error.
-  if (dry_run && result.filtered && result.errors.empty())
-    result.errors.push_back(result.filter_reason);
+  const ci_config::Result result =
+      call.ci().lint(call.user().user, project.id, content, ref, dry_run);
   return json(200, presenter(call).lint(result, call.parameters.boolean("include_jobs", false)));
 }
 

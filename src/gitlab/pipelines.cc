@@ -9,6 +9,12 @@ namespace {
 using forge::Access;
 
 constexpr int kMostOfSchedule = 1000;
+constexpr std::size_t kLongestName = 255;  // characters
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
 
 ci::PipelineFilter filter_of(const Parameters& given) {
   ci::PipelineFilter filter;
@@ -50,12 +56,20 @@ net::Response pipeline(Call& call) {
   return json(200, presenter(call).pipeline_detail(call.pipeline(project)));
 }
 
+// Of the newest commit on the ref, not of one before it.
 net::Response latest(Call& call) {
   const forge::Project project = call.project_with_jobs();
-  const auto found =
-      call.ci().latest_pipeline(project.id, call.parameters.text("ref", project.default_branch));
-  if (!found) not_found("Pipeline");
-  return json(200, presenter(call).pipeline_detail(*found));
+  ci::PipelineFilter filter;
+  filter.ref = call.parameters.text("ref", project.default_branch);
+  const forge::Repository repository = call.forge().repository(project.id);
+  filter.sha = repository.resolve("refs/heads/" + *filter.ref);
+  if (!filter.sha) filter.sha = repository.resolve("refs/tags/" + *filter.ref);
+  if (!filter.sha) not_found("Pipeline");
+  filter.limit = 1;
+  int total = 0;
+  const auto found = call.ci().pipelines(project.id, filter, &total);
+  if (found.empty()) not_found("Pipeline");
+  return json(200, presenter(call).pipeline_detail(found.front()));
 }
 
 net::Response create(Call& call) {
@@ -104,6 +118,20 @@ net::Response remove(Call& call) {
   const forge::Project project = call.project(Access::kOwner);
   call.ci().delete_pipeline(call.pipeline(project).id);
   return no_content();
+}
+
+net::Response rename(Call& call) {
+  const ci::Pipeline found = own_pipeline(call);
+  const std::string name = call.parameters.required("name");
+  const std::size_t length = characters(name);
+  const auto refuse = [](const std::string& reason) {
+    bad_request("Failed to update pipeline - Name is too " + reason);
+  };
+  if (length == 0) refuse("short (minimum is 1 character)");
+  if (length > kLongestName) {
+    refuse("long (maximum is " + std::to_string(kLongestName) + " characters)");
+  }
+  return json(200, presenter(call).pipeline_detail(call.ci().rename_pipeline(found.id, name)));
 }
 
 net::Response jobs(Call& call) {
@@ -163,6 +191,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/projects/:id/pipelines/:pipeline_id/jobs", Who::kAnyone, kRead, jobs},
     {"GET", "/projects/:id/pipelines/:pipeline_id/bridges", Who::kAnyone, kRead, bridges},
     {"GET", "/projects/:id/pipelines/:pipeline_id/variables", Who::kUser, kRead, variables},
+    {"PUT", "/projects/:id/pipelines/:pipeline_id/metadata", Who::kUser, Scope::kApi, rename},
     {"POST", "/projects/:id/pipelines/:pipeline_id/retry", Who::kUser, Scope::kApi, retry},
     {"POST", "/projects/:id/pipelines/:pipeline_id/cancel", Who::kUser, Scope::kApi, cancel},
     {"GET", "/projects/:id/pipeline_schedules/:schedule_id/pipelines", Who::kAnyone, kRead,
