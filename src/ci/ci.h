@@ -119,6 +119,16 @@ class Ci {
   Pipeline play_schedule(Id id, const forge::User& user);
 
   std::vector<Environment> environments(Id project) const;
+  // Jobs that went to an environment, the newest first: at most 10'000.
+  std::vector<Job> deployments(Id project) const;
+
+  std::vector<ResourceGroup> resource_groups(Id project) const;
+  std::optional<ResourceGroup> resource_group(Id project, const std::string& key) const;
+  // Throws Error{NotFound}. The mode is one of ResourceGroup's.
+  ResourceGroup set_process_mode(Id project, const std::string& key, const std::string& mode);
+  // In the order in which they get it: at most 1,000.
+  std::vector<Job> upcoming_jobs(Id project, const std::string& key) const;
+  std::optional<Job> current_job(Id project, const std::string& key) const;
 
   // A status from outside, in a pipeline of the commit: POST /statuses/:sha.
   Job set_commit_status(const forge::User& user, Id project, const std::string& sha,

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ci/ci.h"
+#include "ci/resources.h"
 #include "ci/state.h"
 
 namespace slipway::ci {
@@ -11,6 +12,8 @@ namespace {
 
 constexpr std::uint64_t kWholeTrace = 1ull << 40;
 constexpr int kExternalStage = 1'000'000;
+constexpr std::int64_t kMostDeployments = 10'000;
+constexpr int kMostUpcoming = 1000;
 
 std::vector<Job> jobs_in(std::vector<JobRow> rows) {
   std::vector<Job> jobs;
@@ -163,6 +166,51 @@ Pipeline Ci::play_schedule(Id id, const forge::User& user) {
 
 std::vector<Environment> Ci::environments(Id project) const {
   return state_->settings.environments(project);
+}
+
+std::vector<Job> Ci::deployments(Id project) const {
+  return jobs_in(state_->workshop.database.read([&](store::Reader& reader) {
+    return rows_where(reader,
+                      "where project = ? and kind = 'build' and document like"
+                      " '%\"environment_id\":%' order by id desc limit ?",
+                      {project, kMostDeployments});
+  }));
+}
+
+std::vector<ResourceGroup> Ci::resource_groups(Id project) const {
+  return state_->workshop.database.read(
+      [&](store::Reader& reader) { return ci::resource_groups(reader, project); });
+}
+
+std::optional<ResourceGroup> Ci::resource_group(Id project, const std::string& key) const {
+  return state_->workshop.database.read([&](store::Reader& reader) {
+    return find_resource_group(reader, resource_of(project, key));
+  });
+}
+
+ResourceGroup Ci::set_process_mode(Id project, const std::string& key, const std::string& mode) {
+  return state_->workshop.change([&](Machine& machine, store::Transaction& transaction) {
+    auto found = find_resource_group(transaction, resource_of(project, key));
+    if (!found) throw Error("NotFound", "404 Not found", 404);
+    found->process_mode = mode;
+    found->updated = state_->workshop.clock.now();
+    update(transaction, *found);
+    machine.reorder(resource_of(project, key));
+    return *found;
+  });
+}
+
+std::vector<Job> Ci::upcoming_jobs(Id project, const std::string& key) const {
+  return jobs_in(state_->workshop.database.read([&](store::Reader& reader) {
+    return ci::upcoming_jobs(reader, resource_of(project, key), kMostUpcoming);
+  }));
+}
+
+std::optional<Job> Ci::current_job(Id project, const std::string& key) const {
+  auto found = state_->workshop.database.read(
+      [&](store::Reader& reader) { return ci::current_job(reader, resource_of(project, key)); });
+  if (!found) return std::nullopt;
+  return std::move(found->job);
 }
 
 std::vector<Job> Ci::commit_statuses(Id project, const std::string& sha) const {

@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "ci/masker.h"
 #include "ci/predefined.h"
+#include "ci/resources.h"
 #include "ci/source.h"
 
 namespace slipway::ci {
@@ -202,8 +203,7 @@ std::vector<JobRow> Creation::rows_of_plan(const Draft& draft) const {
       known = ci_config::expand_all(known);
       for (std::string& tag : row.job.spec.tags) tag = ci_config::expand(tag, known);
       if (!spec.resource_group.empty()) {
-        row.resource = std::to_string(draft.project.id) + "/" +
-                       ci_config::expand(spec.resource_group, known);
+        row.resource = resource_of(draft.project.id, ci_config::expand(spec.resource_group, known));
       }
     }
     rows.push_back(std::move(row));
@@ -283,6 +283,7 @@ Pipeline Creation::store(Draft& draft) const {
     for (JobRow& row : rows) {
       row.job.pipeline = pipeline.id;
       row.job.id = next_number(transaction, "job");
+      if (!row.resource.empty()) note_resource_group(transaction, row.resource, pipeline.created);
       insert(transaction, row);
     }
     if (!complete) {

@@ -135,11 +135,11 @@ Assignment JobQueue::assignment_of(JobRow row) const {
   if (!pipeline || !project) throw Error("NotFound", "the job's project is gone", 404);
   const auto environment = variables_.environment_of(row.job, *pipeline);
   if (environment) {
-    settings_.deploy(row.job.project, environment->name, environment->url, environment->tier,
-                     row.job.spec.environment.is_object()
-                         ? base::text_or(row.job.spec.environment, "action")
-                         : "",
-                     row.job.id);
+    const Json& given = row.job.spec.environment;
+    const std::string action = given.is_object() ? base::text_or(given, "action") : "";
+    const Environment now = settings_.deploy(row.job.project, environment->name, environment->url,
+                                             environment->tier, action, row.job.id);
+    if (action.empty() || action == "start") row.job.environment_id = now.id;
   }
   assignment.variables = variables_.of(row, *pipeline);
   const std::vector<std::string> secrets = secrets_in(assignment.variables);
@@ -150,6 +150,7 @@ Assignment JobQueue::assignment_of(JobRow row) const {
     auto there = find_job(transaction, row.job.id);
     if (!there) return;
     there->job.debug_trace = row.job.debug_trace;
+    there->job.environment_id = row.job.environment_id;
     ci::update(transaction, *there);
   });
   traces_.add_secrets(row.job.id, secrets);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "ci/record.h"
+#include "ci/resources.h"
 #include "store/outbox.h"
 
 namespace slipway::ci {
@@ -100,6 +101,8 @@ void Machine::apply(JobRow& row, Next next) {
       return;
   }
   save(row);
+  // Others may have waited for its turn to pass.
+  if (!row.resource.empty()) acquire(row.resource);
 }
 
 // With a resource group the job first waits for its turn, if only for this line.
@@ -125,17 +128,17 @@ void Machine::enqueue(JobRow& row) {
   save(row);
 }
 
-// Gives a free resource to who has waited longest.
+// Gives a free resource to whose turn it is.
 void Machine::acquire(const std::string& resource) {
-  const auto held = count(transaction_,
-                          "ci_jobs where resource = ? and status in"
-                          " ('pending', 'preparing', 'running', 'canceling')",
-                          {resource});
-  if (held > 0) return;
-  auto waiting = rows_where(
-      transaction_, "where resource = ? and status = 'waiting_for_resource' order by id limit 1",
-      {resource});
-  if (!waiting.empty()) enqueue(waiting.front());
+  if (current_job(transaction_, resource)) return;
+  auto next = upcoming_jobs(transaction_, resource, 1);
+  if (next.empty() || next.front().job.status != Status::kWaitingForResource) return;
+  enqueue(next.front());
+}
+
+void Machine::reorder(const std::string& resource) {
+  acquire(resource);
+  settle();
 }
 
 void Machine::end(JobRow& row, const Ending& ending) {

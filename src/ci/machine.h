@@ -53,6 +53,8 @@ class Machine {
                                const Patience& patience);
   void finish(Id job, const Ending& ending);
   void start_delayed(Id job);
+  // The order in which jobs get the resource has changed.
+  void reorder(const std::string& resource);
   // For an external status, and a bridge whose pipeline has been made.
   void change(JobRow row);
 

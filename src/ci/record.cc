@@ -238,6 +238,7 @@ Json json_of(const Job& job) {
   put(document, "external", job.external);
   put(document, "debug_trace", job.debug_trace);
   put(document, "downstream", job.downstream);
+  put(document, "environment_id", job.environment_id);
   put(document, "coverage", job.coverage);
   put(document, "allow_failure", job.spec.allow_failure);
   if (!job.variables.empty()) document["variables"] = json_of(job.variables);
@@ -268,6 +269,7 @@ void read_into(const Json& document, Job& job) {
   get(document, "external", job.external);
   get(document, "debug_trace", job.debug_trace);
   get(document, "downstream", job.downstream);
+  get(document, "environment_id", job.environment_id);
   get(document, "coverage", job.coverage);
   get(document, "allow_failure", job.spec.allow_failure);
   job.variables = variables_of_json(base::array_or_empty(document, "variables"));

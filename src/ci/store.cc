@@ -59,6 +59,9 @@ const std::vector<std::string>& statements() {
       "create table if not exists ci_environments (id bigint primary key,"
       " project bigint not null, name text not null, document text not null,"
       " unique (project, name))",
+      "create table if not exists ci_resource_groups (id bigint primary key,"
+      " project bigint not null, key text not null, mode text not null, created bigint not null,"
+      " updated bigint not null, unique (project, key))",
   };
   return all;
 }

@@ -68,6 +68,17 @@ struct StoredVariable {
 };
 enum class Owner { kInstance, kGroup, kProject };
 
+// Of jobs that must not run beside one another.
+struct ResourceGroup {
+  Id id = 0;
+  Id project = 0;
+  std::string key;
+  // Or "oldest_first", "newest_first", "newest_ready_first": by their pipelines.
+  std::string process_mode = "unordered";
+  base::Millis created = 0;
+  base::Millis updated = 0;
+};
+
 struct Environment {
   Id id = 0;
   Id project = 0;

@@ -90,6 +90,7 @@ struct Job {
   int attempt = 1;
   std::optional<Id> downstream;  // of a bridge: the pipeline that it made
   std::optional<Id> runner;
+  std::optional<Id> environment_id;  // that it was started to deploy to
   std::optional<double> coverage;
   Variables variables;                     // given when it was played
   Json dotenv = Json::object();            // what reports:dotenv brought: {"KEY": "value"}

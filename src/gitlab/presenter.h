@@ -21,6 +21,9 @@ Json date_json(const std::optional<base::Millis>& at);
 // The status as GitLab's pages show it: icon, text, label, group.
 Json detailed_status(ci::Status status, const std::string& details_path);
 
+// What a deployment is while its job has this status.
+std::string_view deployment_status(ci::Status status);
+
 // Remembers what it has looked up, so that a list asks once for each user, commit and pipeline. For
 // one request; belongs to one thread.
 class Presenter {
@@ -58,6 +61,9 @@ class Presenter {
   Json runner(const ci::Runner& runner) const;
   Json runner_detail(const ci::Runner& runner);
   Json environment(const ci::Environment& environment);
+  // A job that went to an environment; it has the job's number.
+  Json deployment(const ci::Job& job, const ci::Environment& environment);
+  static Json resource_group(const ci::ResourceGroup& group);
   Json lint(const ci_config::Result& result, bool with_jobs) const;
   Json hook(const Hook& hook) const;
   Json delivery(const Delivery& delivery) const;

@@ -45,6 +45,23 @@ std::string_view runner_status(const ci::Runner& runner, base::Millis now) {
 
 }  // namespace
 
+std::string_view deployment_status(ci::Status status) {
+  switch (status) {
+    case ci::Status::kSuccess:
+    case ci::Status::kFailed:
+    case ci::Status::kCanceled:
+    case ci::Status::kSkipped:
+      return text(status);
+    case ci::Status::kRunning:
+    case ci::Status::kCanceling:
+      return "running";
+    case ci::Status::kManual:
+      return "blocked";
+    default:
+      return "created";
+  }
+}
+
 Json detailed_status(ci::Status status, const std::string& details_path) {
   const std::string name(text(status));
   std::string words = base::replace_all(name, "_", " ");
@@ -316,17 +333,40 @@ Json Presenter::environment(const ci::Environment& environment) {
            {"last_deployment", nullptr}};
   const auto last = environment.last_job ? ci_.job(*environment.last_job) : std::nullopt;
   if (last) {
-    const Json deployed = job(*last);
-    all["last_deployment"] = {{"id", last->id},
-                              {"iid", last->id},
-                              {"ref", deployed["ref"]},
-                              {"sha", deployed["pipeline"].value("sha", Json())},
-                              {"created_at", deployed["created_at"]},
-                              {"status", deployed["status"]},
-                              {"user", deployed["user"]},
-                              {"deployable", deployed}};
+    Json shown = deployment(*last, environment);
+    shown.erase("environment");
+    all["last_deployment"] = std::move(shown);
   }
   return all;
+}
+
+Json Presenter::deployment(const ci::Job& job, const ci::Environment& environment) {
+  const Json deployable = this->job(job);
+  const Json updated = deployable[job.finished ? "finished_at" : "started_at"];
+  return {{"id", job.id},
+          {"iid", job.id},
+          {"ref", deployable["ref"]},
+          {"sha", deployable["pipeline"].value("sha", Json())},
+          {"created_at", deployable["created_at"]},
+          {"updated_at", updated.is_null() ? deployable["created_at"] : updated},
+          {"status", deployment_status(job.status)},
+          {"user", deployable["user"]},
+          {"environment",
+           {{"id", environment.id},
+            {"name", environment.name},
+            {"slug", environment.slug},
+            {"external_url", text_or_null(environment.url)},
+            {"tier", text_or_null(environment.tier)},
+            {"state", environment.state}}},
+          {"deployable", deployable}};
+}
+
+Json Presenter::resource_group(const ci::ResourceGroup& group) {
+  return {{"id", group.id},
+          {"key", group.key},
+          {"process_mode", group.process_mode},
+          {"created_at", base::iso8601_millis(group.created)},
+          {"updated_at", base::iso8601_millis(group.updated)}};
 }
 
 Json Presenter::lint(const ci_config::Result& result, bool with_jobs) const {

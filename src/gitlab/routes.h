@@ -31,6 +31,8 @@ std::vector<Route> variable_routes();
 std::vector<Route> runner_routes();
 std::vector<Route> lint_routes();
 std::vector<Route> environment_routes();
+std::vector<Route> deployment_routes();
+std::vector<Route> resource_group_routes();
 // All of them, in the order in which they are tried.
 std::vector<Route> all_routes();
 
