@@ -80,12 +80,12 @@ WebhookOptions webhook_options(const GitlabOptions& options) {
 std::vector<Route> all_routes() {
   std::vector<Route> all;
   for (const auto& group :
-       {user_routes(),        token_routes(),      group_routes(),         project_routes(),
-        member_routes(),      protected_routes(),  hook_routes(),          job_scope_routes(),
-        repository_routes(),  file_routes(),       commit_routes(),        ref_routes(),
-        pipeline_routes(),    artifact_routes(),   job_routes(),           schedule_routes(),
-        trigger_routes(),     variable_routes(),   runner_routes(),        lint_routes(),
-        environment_routes(), deployment_routes(), resource_group_routes()})
+       {user_routes(),       token_routes(),       group_routes(),      project_routes(),
+        member_routes(),     protected_routes(),   hook_routes(),       job_scope_routes(),
+        repository_routes(), file_routes(),        commit_routes(),     ref_routes(),
+        pipeline_routes(),   test_report_routes(), artifact_routes(),   job_routes(),
+        schedule_routes(),   trigger_routes(),     variable_routes(),   runner_routes(),
+        lint_routes(),       environment_routes(), deployment_routes(), resource_group_routes()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }

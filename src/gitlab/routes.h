@@ -23,6 +23,7 @@ std::vector<Route> file_routes();
 std::vector<Route> commit_routes();
 std::vector<Route> ref_routes();
 std::vector<Route> pipeline_routes();
+std::vector<Route> test_report_routes();
 std::vector<Route> job_routes();
 std::vector<Route> artifact_routes();
 std::vector<Route> schedule_routes();

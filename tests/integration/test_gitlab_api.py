@@ -276,6 +276,113 @@ def test_lint(built):
     assert project.ci_lint.get().valid
 
 
+def test_lint_simulates_a_pipeline(api, built):
+    project, _ = built
+    before = project.pipelines.list(get_all=True)
+    content = ("build: {script: [x]}\ntagged: {script: [x], rules: [{if: $CI_COMMIT_TAG}]}\n"
+               "first: {script: [x], rules: [{if: '$CI_PIPELINE_IID == \"1\"'}]}\n")
+    def jobs(**more):
+        found = project.ci_lint.create({"content": content, "include_jobs": True, **more})
+        assert found.valid, found.errors
+        return {job["name"] for job in found.jobs}
+    assert jobs() == {"build", "tagged", "first"}
+    assert jobs(dry_run=True) == {"build"}
+    nowhere = project.ci_lint.create({"content": content, "dry_run": True, "ref": "nowhere"})
+    assert (nowhere.valid, nowhere.errors) == (False, ["Reference not found"])
+    never = project.ci_lint.create({"content": "a: {script: [x], rules: [{when: never}]}\n",
+                                    "dry_run": True})
+    assert not never.valid and "would have been empty" in never.errors[0]
+    assert {job["name"] for job in project.ci_lint.get(dry_run=True, include_jobs=True).jobs} == {
+        "build", "check", "deploy"}
+    assert len(project.pipelines.list(get_all=True)) == len(before)
+
+
+def test_renames_a_pipeline(api, built):
+    project, pipeline = built
+    path = f"/projects/{project.id}/pipelines/{pipeline.id}/metadata"
+    assert api.http_put(path, post_data={"name": "First light"})["name"] == "First light"
+    assert project.pipelines.get(pipeline.id).name == "First light"
+    assert [each.id for each in project.pipelines.list(name="First light", get_all=True)] == [pipeline.id]
+    with pytest.raises(gitlab.GitlabHttpError) as empty:
+        api.http_put(path, post_data={"name": ""})
+    assert empty.value.response_code == 400 and "too short" in empty.value.error_message
+
+
+REPORTS = """
+workflow: {auto_cancel: {on_job_failure: all}}
+stages: [test, deploy]
+unit:
+  stage: test
+  script:
+    - echo '<testsuite><testcase classname="c" name="works" time="0.5"/></testsuite>' > one.xml
+    - echo '<?xml version="1.0"?><testsuite><testcase name="fails"><failure message="why"/></testcase></testsuite>' > two.xml
+  artifacts: {reports: {junit: ["*.xml"]}}
+broken:
+  stage: test
+  script: ["echo '<testsuite>' > broken.xml"]
+  artifacts: {reports: {junit: broken.xml}}
+live:
+  stage: deploy
+  script: ['echo "to $CI_ENVIRONMENT_NAME"', 'exit ${FAIL:-0}']
+  resource_group: live/eu
+  environment: {name: production, url: "https://example.com"}
+other:
+  stage: deploy
+  script: [echo other]
+  resource_group: live/eu
+"""
+
+
+@pytest.fixture(scope="module")
+def reported(api):
+    """A project with test reports, a deployment and a resource group, and its pipeline."""
+    project = api.projects.create({"name": "reported"})
+    push(project, {".gitlab-ci.yml": REPORTS}, "Begin")
+    pipeline = wait_for(lambda: project.pipelines.list(get_all=True), "the push's pipeline")[0]
+    return project, ended(project, pipeline)
+
+
+def test_test_reports(reported):
+    _, pipeline = reported
+    report = pipeline.test_report.get()
+    counts = (report.total_count, report.success_count, report.failed_count, report.error_count)
+    assert counts == (2, 1, 1, 0) and report.total_time == 0.5
+    suites = {suite["name"]: suite for suite in report.test_suites}
+    assert [(each["name"], each["status"], each["system_output"])
+            for each in suites["unit"]["test_cases"]] == [("fails", "failed", "why"),
+                                                          ("works", "success", None)]
+    assert suites["broken"]["suite_error"].startswith("JUnit XML parsing failed")
+    summary = pipeline.test_report_summary.get()
+    assert summary.total["count"] == 2
+    ids = {job.name: job.id for job in pipeline.jobs.list(get_all=True)}
+    assert [suite["build_ids"] for suite in summary.test_suites] == [[ids["unit"]], [ids["broken"]]]
+
+
+def test_deployments_and_resource_groups(reported):
+    project, pipeline = reported
+    assert pipeline.status == "success"
+    deployment = project.deployments.list(environment="production", get_all=True)[0]
+    assert (deployment.status, deployment.deployable["name"]) == ("success", "live")
+    assert project.deployments.get(deployment.id).environment["external_url"] == "https://example.com"
+    environment = project.environments.list(name="production", get_all=True)[0]
+    assert project.environments.get(environment.id).last_deployment["id"] == deployment.id
+    group = project.resource_groups.get("live/eu")
+    assert group.process_mode == "unordered"
+    group.process_mode = "oldest_first"
+    group.save()
+    found = project.resource_groups.list(get_all=True)
+    assert [(each.key, each.process_mode) for each in found] == [("live/eu", "oldest_first")]
+    assert group.upcoming_jobs.list(get_all=True) == []
+
+
+def test_a_failure_cancels_what_is_left(reported):
+    project, _ = reported
+    pipeline = project.pipelines.create({"ref": "main", "variables": [{"key": "FAIL", "value": "1"}]})
+    assert ended(project, pipeline).status == "failed"
+    assert job_named(project, pipeline, "live").status == "failed"
+    assert job_named(project, pipeline, "other").status == "canceled"
+
+
 def test_runners(api, built):
     project, _ = built
     made = api.user.runners.create({"runner_type": "instance_type", "tag_list": "gpu,big",
