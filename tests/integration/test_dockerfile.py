@@ -104,7 +104,6 @@ def test_a_dockerfile_is_built_and_pushed(based, tmp_path):
 
 
 def test_the_image_trains_evaluates_and_serves(based, tmp_path):
-    """Checks included: they run in the image, on the commit's files."""
     model = Model(tmp_path / "model")
     files = named("served", **{
         "serve.py": TINY["serve.py"].replace("'/opt/ml/model/weight'", "'/made'")})
@@ -116,6 +115,23 @@ def test_the_image_trains_evaluates_and_serves(based, tmp_path):
     # Not the machine's own files: the base has no /usr/share.
     assert answer["Body"].read() == b"whole 0 first\n"
     based.client("sagemaker").delete_endpoint(EndpointName="served")
+
+
+def test_checks_run_in_the_image_on_the_commits_files(based, tmp_path):
+    """The image has no tests in it, and no pytest; it lies on the machine's own files, which have pip."""
+    model = Model(tmp_path / "model")
+    (model.directory / "tests").mkdir()
+    files = named("checked", Dockerfile="FROM scratch\nLABEL slipway.base=host\nCOPY train.py /srv/model/\n",
+                  **{"tests/test_image.py": "import os\n\ndef test_image():\n"
+                                            "    assert os.path.exists('/srv/model/train.py')\n"
+                                            "    assert not os.path.exists('/srv/model/serve.py')\n"
+                                            "    assert os.path.exists('serve.py')\n"})
+    files["slipway.yaml"] = files["slipway.yaml"].replace("lint: false", "lint: false, tests: tests")
+    model.commit(files, "feat: first version")
+    status, result, progress = ship(based, model, "--approve")
+    assert "✓ validate" in progress and "1 passed" in progress, progress
+    # It was only to be checked: without a WORKDIR train.py is looked for in /.
+    assert (status, result["stage"]) == (1, "train")
 
 
 def test_an_image_with_an_entrypoint_of_its_own_is_left_alone(based, tmp_path):
