@@ -124,7 +124,7 @@ class Slipway final : public App {
                    pipelines_options()),
         airflow_(*database_, clock_, iam_, pipelines_, airflow_options()),
         notify_(*database_, clock_, events_, iam_, functions_, notify_options()),
-        forge_(*database_, clock_, iam_, {data_, options_.self}),
+        forge_(*database_, clock_, iam_, {data_}),
         git_(forge_),
         job_environment_(iam_, clock_, [this] { return endpoint_; }),
         ci_(*database_, clock_, forge_, spool_, ci_options()),

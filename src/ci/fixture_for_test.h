@@ -56,9 +56,7 @@ class CiTest : public testing::Test {
     iam_ = std::make_unique<iam::Iam>(*database_, clock_,
                                       iam::IamOptions{.credentials_file = data_ / "credentials"});
     spool_ = std::make_unique<store::Spool>(data_ / "spool");
-    forge_ = std::make_unique<forge::Forge>(
-        *database_, clock_, *iam_,
-        forge::ForgeOptions{data_, std::filesystem::canonical("/proc/self/exe")});
+    forge_ = std::make_unique<forge::Forge>(*database_, clock_, *iam_, forge::ForgeOptions{data_});
     options_.directory = data_ / "ci";
     options_.url = [] { return std::string("http://ci.test:4700"); };
     ci_ = std::make_unique<Ci>(*database_, clock_, *forge_, *spool_, options_);

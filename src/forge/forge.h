@@ -29,7 +29,6 @@ struct Merged;
 
 struct ForgeOptions {
   std::filesystem::path data;  // <data>: repositories/, gitlab-token, forge.sock
-  std::filesystem::path self;  // this binary: the git hooks run it
 };
 
 // Thread-safe. Names, tokens and refs are checked; what is refused is an Error whose code is
@@ -132,9 +131,5 @@ class GitHttp final : public net::Handler {
  private:
   Forge& forge_;
 };
-
-// main() calls this early: where the process is a git hook of the forge, runs it and
-// returns its exit status.
-std::optional<int> run_git_hook(int argc, char** argv);
 
 }  // namespace slipway::forge

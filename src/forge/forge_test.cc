@@ -73,7 +73,7 @@ TEST_F(ForgeTest, TellsTokensApart) {
 
 TEST_F(ForgeTest, ForgetsATokenWhenItsTimeIsOver) {
   base::FakeClock clock(clock_.now());
-  Forge forge(*database_, clock, *iam_, ForgeOptions{data_, self_});
+  Forge forge(*database_, clock, *iam_, ForgeOptions{data_});
   const auto made = forge.create_token(
       {.name = "x", .user = 1, .scopes = {"api"}, .expires = clock.now() + 1000});
   EXPECT_TRUE(forge.authenticate(made.second));

@@ -266,7 +266,6 @@ class GitVisitor {
       result["GIT_COMMITTER_EMAIL"] = user.email;
       result["SLIPWAY_FORGE_USER"] = std::to_string(user.id);
     }
-    result["SLIPWAY_FORGE_SELF"] = state_.options.self.string();
     result["SLIPWAY_FORGE_SOCKET"] = state_.socket().string();
     result["SLIPWAY_FORGE_PROJECT"] = std::to_string(visit.project->id);
     result["SLIPWAY_FORGE_SESSION"] = session;

@@ -408,9 +408,3 @@ TEST_F(GitHttpTest, RefusesAPushWhileNobodyListens) {
 
 }  // namespace
 }  // namespace slipway::forge
-
-int main(int argc, char** argv) {
-  if (const auto status = slipway::forge::run_git_hook(argc, argv)) return *status;
-  testing::InitGoogleMock(&argc, argv);
-  return RUN_ALL_TESTS();
-}

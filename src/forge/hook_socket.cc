@@ -2,8 +2,6 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
-#include <cstring>
 #include <memory>
 
 #include <fcntl.h>
@@ -11,76 +9,16 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "forge/hook_wire.h"
 
 namespace slipway::forge {
 namespace {
 
 using base::FileDescriptor;
-using std::chrono::milliseconds;
-
-constexpr std::size_t kMostBytes = 16u << 20;  // of one document
-constexpr milliseconds kQuestionTime{10'000};  // to send or receive a question
-constexpr milliseconds kAnswerTime{600'000};   // until what follows a push has been done
-
-// A path may be longer than a socket's address: the way by the open directory is short.
-struct Address {
-  FileDescriptor directory;
-  sockaddr_un address{};
-
-  explicit Address(const std::filesystem::path& path)
-      : directory(::open(path.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-    address.sun_family = AF_UNIX;
-    const std::string text =
-        "/proc/self/fd/" + std::to_string(directory.get()) + "/" + path.filename().string();
-    std::strncpy(address.sun_path, text.c_str(), sizeof address.sun_path - 1);
-  }
-  const sockaddr* pointer() const { return reinterpret_cast<const sockaddr*>(&address); }
-};
-
-bool wait(int descriptor, short events, std::chrono::steady_clock::time_point deadline) {
-  while (true) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    pollfd waited{descriptor, events, 0};
-    const int ready = ::poll(&waited, 1, static_cast<int>(left.count()));
-    if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) return false;
-  }
-}
-
-bool send_all(int descriptor, std::string_view bytes, milliseconds time) {
-  const auto deadline = std::chrono::steady_clock::now() + time;
-  while (!bytes.empty()) {
-    if (!wait(descriptor, POLLOUT, deadline)) return false;
-    const ssize_t sent =
-        ::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
-  }
-  return true;
-}
-
-// Up to the end of what the other side sends.
-std::optional<Json> receive(int descriptor, milliseconds time) {
-  const auto deadline = std::chrono::steady_clock::now() + time;
-  std::string text;
-  std::array<char, 16384> buffer;
-  while (text.size() <= kMostBytes) {
-    if (!wait(descriptor, POLLIN, deadline)) return std::nullopt;
-    const ssize_t got = ::recv(descriptor, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got < 0) return std::nullopt;
-    if (got == 0) return base::try_parse_json(text);
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  return std::nullopt;
-}
 
 bool is_own_user(int descriptor) {
   ucred peer{};
@@ -103,7 +41,7 @@ void HookSocket::start() {
   stop_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!listener_ || !stop_) base::throw_errno("cannot make a socket");
   ::unlink(path_.c_str());  // an earlier process's: the database's lock keeps others out
-  const Address address(path_);
+  const SocketAddress address(path_);
   // The mode before the bind: the socket never stands open to others.
   if (::fchmod(listener_.get(), S_IRUSR | S_IWUSR) != 0 ||
       ::bind(listener_.get(), address.pointer(), sizeof address.address) != 0 ||
@@ -146,7 +84,7 @@ void HookSocket::run() {
 }
 
 void HookSocket::serve(int descriptor) const {
-  const auto question = receive(descriptor, kQuestionTime);
+  const auto question = receive_document(descriptor, kQuestionTime);
   if (!question) return;
   Json answer;
   try {
@@ -162,18 +100,6 @@ void HookSocket::serve(int descriptor) const {
     answer = {{"error", "The server failed."}};
   }
   send_all(descriptor, base::dump_json(answer), kQuestionTime);
-}
-
-std::optional<Json> ask_server(const std::filesystem::path& socket, const Json& question) {
-  const FileDescriptor connection(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const Address address(socket);
-  if (!connection || !address.directory ||
-      ::connect(connection.get(), address.pointer(), sizeof address.address) != 0 ||
-      !send_all(connection.get(), base::dump_json(question), kQuestionTime)) {
-    return std::nullopt;
-  }
-  ::shutdown(connection.get(), SHUT_WR);
-  return receive(connection.get(), kAnswerTime);
 }
 
 }  // namespace slipway::forge

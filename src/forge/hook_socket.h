@@ -5,7 +5,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <thread>
 
 #include "base/file_descriptor.h"
@@ -38,8 +37,5 @@ class HookSocket {
   base::FileDescriptor stop_;  // an eventfd
   std::thread thread_;
 };
-
-// The hook's side. Nothing where the server cannot be reached or does not answer in time.
-std::optional<Json> ask_server(const std::filesystem::path& socket, const Json& question);
 
 }  // namespace slipway::forge

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "forge/hook_wire.h"
 
 namespace slipway::forge {
 namespace {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "forge/git.h"
+#include "forge/git_hook_program.h"
 #include "forge/limits.h"
 #include "forge/store.h"
 #include "store/files.h"
@@ -155,9 +156,7 @@ void ForgeState::write_hooks() const {
   store::create_directories_durably(store::system_disk(), hooks());
   for (const char* name : {"pre-receive", "post-receive"}) {
     const fs::path path = hooks() / name;
-    store::write_atomically(
-        store::system_disk(), path,
-        std::string("#!/bin/sh\nexec \"$SLIPWAY_FORGE_SELF\" __git-hook ") + name + "\n");
+    store::write_atomically(store::system_disk(), path, std::string(git_hook_program()));
     fs::permissions(path, fs::perms::owner_all);
   }
 }

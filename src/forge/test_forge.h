@@ -32,7 +32,6 @@ class ForgeTest : public testing::Test {
     ASSERT_NE(::mkdtemp(name), nullptr);
     directory_ = name;
     data_ = directory_ / "data";
-    self_ = std::filesystem::canonical("/proc/self/exe");
     std::filesystem::create_directories(data_);
     database_ = store::Database::open(data_ / "slipway.db", {.synchronous = false});
     store::migrate_outbox(*database_);
@@ -50,7 +49,7 @@ class ForgeTest : public testing::Test {
   // A new process on the same data, as far as the forge can tell.
   void open() {
     forge_.reset();
-    forge_ = std::make_unique<Forge>(*database_, clock_, *iam_, ForgeOptions{data_, self_});
+    forge_ = std::make_unique<Forge>(*database_, clock_, *iam_, ForgeOptions{data_});
     forge_->on_push([this](const Push& push) {
       const std::lock_guard lock(mutex_);
       pushes_.push_back(push);
@@ -96,7 +95,6 @@ class ForgeTest : public testing::Test {
 
   std::filesystem::path directory_;
   std::filesystem::path data_;
-  std::filesystem::path self_;
   base::SystemClock clock_;
   std::unique_ptr<store::Database> database_;
   std::unique_ptr<iam::Iam> iam_;

@@ -42,7 +42,7 @@ class GitlabTest : public testing::Test {
     spool_ = std::make_unique<store::Spool>(directory_ / "spool");
     forge_ = std::make_unique<forge::Forge>(
         *database_, clock_, *iam_,
-        forge::ForgeOptions{directory_, std::filesystem::canonical("/proc/self/exe")});
+        forge::ForgeOptions{directory_});
     ci::CiOptions options;
     options.directory = directory_ / "ci";
     options.url = [] { return std::string("http://gitlab.test"); };

@@ -288,9 +288,8 @@ TEST_F(ExecutorTest, AJobBeginsAtOnce) {
 }  // namespace slipway::runner
 
 int main(int argc, char** argv) {
-  // The engine starts this program again as the shim of a container, git as a hook.
+  // The engine starts this program again as the shim of a container.
   if (const auto status = slipway::containers::run_hidden_role(argc, argv)) return *status;
-  if (const auto status = slipway::forge::run_git_hook(argc, argv)) return *status;
   testing::InitGoogleMock(&argc, argv);
   return RUN_ALL_TESTS();
 }

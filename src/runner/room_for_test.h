@@ -51,8 +51,8 @@ class RoomTest : public testing::Test {
     options.directory = directory_;
     images_ = std::make_unique<images::Images>(*database_, clock_, store::system_disk(), *spool_,
                                                options);
-    forge_ = std::make_unique<forge::Forge>(*database_, clock_, *iam_,
-                                            forge::ForgeOptions{directory_, self_});
+    forge_ =
+        std::make_unique<forge::Forge>(*database_, clock_, *iam_, forge::ForgeOptions{directory_});
     forge_->on_push([this](const forge::Push& push) { return ci_->pushed(push); });
     open_ci();
     forge_->start();
