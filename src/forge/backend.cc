@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <vector>
 
 #include <fcntl.h>
@@ -87,6 +88,19 @@ pid_t spawn(const std::string& program, std::vector<std::string> arguments,
   base::throw_errno("cannot start " + program);
 }
 
+// Git's own folder has the program itself; "git http-backend" would start one more process, and
+// two in every push.
+std::filesystem::path find_backend() {
+  const auto git = base::find_program("git");
+  if (!git) return {};
+  const auto folder = base::run({.arguments = {git->string(), "--exec-path"}});
+  const std::filesystem::path own = base::trim(folder.output);
+  if (folder.ok() && base::find_program((own / "git-http-backend").string())) {
+    return own / "git-http-backend";
+  }
+  return *git;
+}
+
 // The child's status without reaping, or nothing after `time`.
 bool ends_within(pid_t child, milliseconds time) {
   const auto deadline = std::chrono::steady_clock::now() + time;
@@ -124,15 +138,21 @@ FileDescriptor file_in_memory(const std::string& bytes) {
 Backend::Backend(const std::map<std::string, std::string>& environment, FileDescriptor input,
                  BackendLimits limits)
     : deadline_(std::chrono::steady_clock::now() + limits.time), output_left_(limits.output) {
-  const auto git = base::find_program("git");
-  if (!git) {
+  static const std::filesystem::path found = find_backend();
+  // Git may be installed, or another one, while the server runs.
+  std::error_code gone;
+  const std::filesystem::path program =
+      std::filesystem::exists(found, gone) ? found : find_backend();
+  if (program.empty()) {
     throw Error("ServiceUnavailable", "git is not installed on this server.", 503);
   }
+  std::vector<std::string> arguments{program.filename().string()};
+  if (arguments.front() == "git") arguments.emplace_back("http-backend");
   std::vector<std::string> entries;
   for (const auto& [name, value] : environment) entries.push_back(name + "=" + value);
   Pipe output = make_pipe();
   Pipe error = make_pipe();
-  process_ = spawn(git->string(), {"git", "http-backend"}, std::move(entries),
+  process_ = spawn(program.string(), std::move(arguments), std::move(entries),
                    {input.get(), output.write.get(), error.write.get()});
   output_ = std::move(output.read);
   error_ = std::move(error.read);

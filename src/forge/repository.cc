@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+
+#include <fcntl.h>
 
 #include "base/error.h"
+#include "base/file_descriptor.h"
 #include "base/strings.h"
 #include "forge/decide.h"
 #include "forge/git.h"
 #include "forge/raw_commit.h"
+#include "store/files.h"
 
 namespace slipway::forge {
 namespace {
@@ -45,6 +50,48 @@ std::optional<std::string> output_of(const std::filesystem::path& directory, con
   throw_git_failed(call, result);
 }
 
+constexpr std::size_t kDigits = 40;
+
+// What a loose ref holds. The common case of a branch that was just pushed, without a process.
+std::optional<std::string> loose_ref(const std::filesystem::path& directory,
+                                     const std::string& ref) {
+  if (!is_ref_name(ref)) return std::nullopt;
+  std::error_code error;
+  const std::filesystem::path file = directory / ref;
+  if (!std::filesystem::is_regular_file(file, error)) return std::nullopt;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(kDigits + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream || text.back() != '\n') return std::nullopt;  // symbolic, or just being replaced
+  text.pop_back();
+  return is_commit_id(text) ? std::optional(text) : std::nullopt;
+}
+
+// What `git update-ref` does, with git's own lock. False where git is better asked: the object is
+// in a pack, or is not there at all.
+bool write_loose_ref(const std::filesystem::path& directory, const std::string& ref,
+                     const std::string& commit) {
+  std::error_code error;
+  const std::string object = commit.substr(0, 2) + "/" + commit.substr(2);
+  if (!std::filesystem::is_regular_file(directory / "objects" / object, error)) return false;
+  const std::filesystem::path file = directory / ref;
+  const std::filesystem::path lock = file.string() + ".lock";
+  std::filesystem::create_directories(file.parent_path(), error);
+  const base::FileDescriptor opened(
+      ::open(lock.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!opened) return false;
+  store::Disk& disk = store::system_disk();
+  try {
+    disk.write(opened.get(), commit + "\n");
+    disk.sync(opened.get());
+    disk.rename(lock, file);
+  } catch (...) {
+    std::filesystem::remove(lock, error);
+    throw;
+  }
+  return true;
+}
+
 std::string without_slashes(const std::string& path) {
   std::string_view text = path;
   while (text.starts_with("/")) text.remove_prefix(1);
@@ -56,6 +103,11 @@ std::string without_slashes(const std::string& path) {
 
 std::optional<std::string> Repository::resolve(const std::string& name) const {
   if (!is_plain_name(name)) return std::nullopt;
+  // Branches hold commits, and come first.
+  if (!is_commit_id(name)) {
+    const bool is_full = name.starts_with("refs/heads/");
+    if (auto commit = loose_ref(directory_, is_full ? name : "refs/heads/" + name)) return commit;
+  }
   // A branch comes before a tag of its name, and both before a commit that begins so.
   GitCall call{.arguments = {"cat-file", "--batch-check=%(objectname) %(objecttype)"}};
   if (is_commit_id(name)) {
@@ -71,7 +123,7 @@ std::optional<std::string> Repository::resolve(const std::string& name) const {
     }
   }
   for (const std::string& line : base::split(git_output(directory_, call), '\n')) {
-    if (line.size() == 47 && line.ends_with(" commit")) return line.substr(0, 40);
+    if (line.size() == kDigits + 7 && line.ends_with(" commit")) return line.substr(0, kDigits);
   }
   return std::nullopt;
 }
@@ -127,25 +179,29 @@ std::optional<std::string> Repository::read(const std::string& commit, const std
   if (!is_file_path(cleaned)) return std::nullopt;
   const auto id = is_commit_id(commit) ? commit : resolve(commit);
   if (!id) return std::nullopt;
-  constexpr std::uint64_t kHead = 128;
-  const GitCall check{.arguments = {"cat-file", "--batch-check=%(objecttype) %(objectsize)"},
-                      .input = *id + ":" + cleaned + "\n"};
-  const std::vector<std::string> facts =
-      base::split(base::trim(git_output(directory_, check)), ' ');
-  if (facts.size() != 2 || facts[0] != "blob") return std::nullopt;
-  const auto size = base::parse_integer(facts[1]);
-  if (!size || static_cast<std::uint64_t>(*size) > limit) {
+  const auto refuse = [&] {
     throw Error("RequestEntityTooLarge",
                 "The file " + cleaned + " is larger than " + std::to_string(limit) + " bytes.",
                 413);
-  }
-  GitCall call{.arguments = {"cat-file", "--batch"}, .input = check.input};
+  };
+  constexpr std::uint64_t kHead = 128;
+  GitCall call{.arguments = {"cat-file", "--batch=%(objecttype) %(objectsize)"},
+               .input = *id + ":" + cleaned + "\n"};
   call.output_limit = static_cast<std::size_t>(limit + kHead);
-  const std::string output = git_output(directory_, call);
-  const std::size_t end = output.find('\n');
-  if (end == std::string::npos || output.size() < end + 1 + static_cast<std::size_t>(*size)) {
-    return std::nullopt;
+  std::string output;
+  try {
+    output = git_output(directory_, call);
+  } catch (const Error& error) {
+    if (error.status() != 413) throw;
+    refuse();
   }
+  const std::size_t end = output.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  const std::vector<std::string> facts = base::split(output.substr(0, end), ' ');
+  if (facts.size() != 2 || facts[0] != "blob") return std::nullopt;
+  const auto size = base::parse_integer(facts[1]);
+  if (!size || static_cast<std::uint64_t>(*size) > limit) refuse();
+  if (output.size() < end + 1 + static_cast<std::size_t>(*size)) return std::nullopt;
   return output.substr(end + 1, static_cast<std::size_t>(*size));
 }
 
@@ -213,6 +269,7 @@ void Repository::keep(const std::string& ref, const std::string& commit) const {
   if (!is_ref_name(ref) || !is_commit_id(commit)) {
     base::throw_internal("cannot keep " + commit + " as " + ref);
   }
+  if (write_loose_ref(directory_, ref, commit)) return;
   git_output(directory_, {.arguments = {"update-ref", "--no-deref", ref, commit}});
 }
 
