@@ -121,10 +121,19 @@ JobPlan plan_of(const ci::Assignment& assignment, const PlanFacts& facts) {
       name.resize(colon);
     }
     service.aliases.push_back(base::replace_all(name, "/", "-"));
-    for (const std::string& alias : service.aliases) plan.script.host_names.push_back(alias);
+    for (const std::string& alias : service.aliases) plan.host_names.push_back(alias);
   }
   plan.script.variables = std::move(variables);
   return plan;
+}
+
+std::string hosts_with(std::string hosts, const std::vector<std::string>& names) {
+  if (!hosts.empty() && !hosts.ends_with('\n')) hosts += '\n';
+  for (const std::string& name : names) {
+    // An image's name may have characters that no host's has; nobody can ask for that one.
+    if (name.find_first_of(" \t\n#") == std::string::npos) hosts += "127.0.0.1 " + name + "\n";
+  }
+  return hosts;
 }
 
 }  // namespace slipway::runner

@@ -23,6 +23,7 @@ struct JobPlan {
   std::vector<ArtifactRequest> artifacts;
   std::vector<CacheRequest> caches;
   std::vector<ServiceRequest> services;
+  std::vector<std::string> host_names;  // of services; they get the loopback's address
 };
 
 struct PlanFacts {
@@ -38,5 +39,8 @@ JobPlan plan_of(const ci::Assignment& assignment, const PlanFacts& facts);
 // The job's variables and the runner's own, each expanded once, as gitlab-runner does.
 ci::Variables runner_variables(const ci::Assignment& assignment, const PlanFacts& facts,
                                const std::string& image);
+
+// A file of hosts, the machine's with these names.
+std::string hosts_with(std::string hosts, const std::vector<std::string>& names);
 
 }  // namespace slipway::runner

@@ -41,6 +41,13 @@ PlanFacts facts() {
   return facts;
 }
 
+TEST(HostsWith, AddsTheNamesToTheMachines) {
+  EXPECT_EQ(hosts_with("127.0.0.1 localhost\n", {"db", "g-db"}),
+            "127.0.0.1 localhost\n127.0.0.1 db\n127.0.0.1 g-db\n");
+  EXPECT_EQ(hosts_with("::1 localhost", {"db", "a b", "c\n1.2.3.4 d"}),
+            "::1 localhost\n127.0.0.1 db\n");
+}
+
 TEST(RunnerVariables, AreExpandedOnceWithTheRunnersOwn) {
   ci::Assignment assignment = an_assignment();
   ci::Variable raw{"RAW", "$B"};
@@ -83,7 +90,7 @@ TEST(PlanOf, ExpandsPathsNamesAndKeys) {
   EXPECT_EQ(plan.artifacts.at(0).name, "b");
   EXPECT_EQ(plan.caches.at(0).key, "b-non_protected");
   EXPECT_EQ(plan.services.at(0).image, "g/db:b");
-  EXPECT_THAT(plan.script.host_names, ElementsAre("db", "g-db"));
+  EXPECT_THAT(plan.host_names, ElementsAre("db", "g-db"));
   EXPECT_EQ(plan.sources.depth, 20);
   EXPECT_TRUE(plan.sources.checkout);
   EXPECT_EQ(plan.script.temporary, "/builds/health/tumour.tmp");

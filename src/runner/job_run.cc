@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kInside = "/opt/slipway/bin/slipway";
+constexpr const char* kHosts = ".hosts";                // beside the scripts
 constexpr std::chrono::milliseconds kBreath{40};        // between two appends of one job
 constexpr base::Millis kLookEvery = 1000;               // for a cancellation
 constexpr std::chrono::seconds kAfterStopPatience{30};  // beyond after_script's own time
@@ -197,6 +198,12 @@ void JobRun::write_scripts() {
   for (const auto& [name, text] : make_scripts(plan_.script)) {
     write_text(places_.temporary / name, text, own ? 0644 : 0666);
   }
+  if (plan_.host_names.empty()) return;
+  std::error_code error;
+  const fs::path hosts = "/etc/hosts";
+  const bool is_there = fs::is_regular_file(hosts, error);
+  write_text(places_.temporary / kHosts,
+             hosts_with(is_there ? store::read_file(hosts, 1u << 20) : "", plan_.host_names), 0644);
 }
 
 void JobRun::start_services() {
@@ -241,6 +248,10 @@ void JobRun::start() {
         {fs::absolute(places_.build), plan_.script.project, containers::Access::kReadWrite},
         {fs::absolute(places_.temporary), plan_.script.temporary, containers::Access::kReadWrite},
         {fs::canonical(workshop_.options.self), kInside, containers::Access::kReadOnly}};
+    if (!plan_.host_names.empty()) {
+      spec.mounts.push_back(
+          {fs::absolute(places_.temporary / kHosts), "/etc/hosts", containers::Access::kReadOnly});
+    }
     spec.network = workshop_.options.network;
     workshop_.engine.start(spec);
   } catch (const Error& error) {

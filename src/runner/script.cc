@@ -132,9 +132,6 @@ std::string driver(const ScriptSpec& spec) {
       "else\n"
       "  now() { date +%s; }\n"
       "fi\n";
-  for (const std::string& name : spec.host_names) {
-    text += "printf '127.0.0.1 %s\\n' " + shell_word(name) + " >> /etc/hosts 2>/dev/null\n";
-  }
   text +=
       section("start", "step_script", title("Executing \"step_script\" stage of the job script"));
   text +=

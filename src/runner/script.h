@@ -22,7 +22,6 @@ struct ScriptSpec {
   ci::Variables variables;
   std::vector<std::string> script;
   std::vector<std::string> after_script;
-  std::vector<std::string> host_names;  // of services; they get the loopback's address
   std::chrono::seconds after_timeout{300};
 };
 

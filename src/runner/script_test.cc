@@ -122,7 +122,6 @@ TEST(Scripts, AreValidForBothShells) {
   spec.temporary = spec.project + ".tmp";
   spec.script = {"true"};
   spec.after_script = {"true"};
-  spec.host_names = {"db"};
   const auto files = make_scripts(spec);
   EXPECT_TRUE(files.contains("after.sh"));
   for (const char* shell : {"sh", "bash"}) {

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import uuid
 import zipfile
@@ -141,6 +142,75 @@ counting: {script: ['for i in $(seq 1 80); do echo "number $i."; sleep 0.1; done
     assert gitlab.end_of(pipeline) == "success"
     text = gitlab.trace(gitlab.jobs(pipeline)["counting"])
     assert [text.count(f"number {i}.\n") for i in range(1, 81)] == [1] * 80
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def answers(port):
+    """Whether somebody listens there."""
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_job_runs_in_an_image_that_was_pushed(gitlab):
+    gitlab.server.push_image("tools/own", "1.0", {"usr/local/bin/greet": "#!/bin/sh\necho hi $1\n"})
+    pipeline = gitlab.push(**{"__gitlab-ci__yml": """
+variables: {VERSION: "1.0"}
+by-address:
+  image: $CI_REGISTRY/tools/own:$VERSION
+  script: ['greet "$CI_JOB_NAME"']
+by-name:
+  image: {name: "tools/own:$VERSION", entrypoint: [""]}
+  script: ['greet "$CI_JOB_NAME"', 'echo "in $CI_JOB_IMAGE"']
+missing:
+  image: tools/none:1
+  script: [greet]
+"""})
+    assert gitlab.end_of(pipeline) == "failed"
+    jobs = gitlab.jobs(pipeline)
+    texts = {name: gitlab.trace(job) for name, job in jobs.items()}
+    assert "\nhi by-address\n" in texts["by-address"], texts["by-address"]
+    assert "\nhi by-name\n" in texts["by-name"] and "\nin tools/own:1.0\n" in texts["by-name"]
+    assert "of this server's registry" in texts["by-address"]
+    assert jobs["missing"]["failure_reason"] == "image_pull_failure"
+    assert "push it first" in texts["missing"]
+
+
+def test_a_job_reaches_its_services_by_name(gitlab):
+    port = free_port()
+    gitlab.server.push_image("tools/greeter", "1", {"greeter.py": """#!/usr/bin/env python3
+import http.server
+import os
+
+class Greeter(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"greetings, {os.environ['WHOM']}\\n".encode())
+
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Greeter).serve_forever()
+"""}, entrypoint=["python3", "/greeter.py"])
+    pipeline = gitlab.push(**{"__gitlab-ci__yml": f"""
+served:
+  services:
+    - name: tools/greeter:1
+      alias: greeter
+      variables: {{WHOM: "$CI_PROJECT_NAME", PORT: "{port}"}}
+    - nowhere/to-be-found:1
+  script:
+    - for i in $(seq 100); do curl -sf http://greeter:{port}/ > out && break; sleep 0.1; done
+    - cat out
+    - curl -sf http://tools-greeter:{port}/
+"""})
+    assert gitlab.end_of(pipeline) == "success", gitlab.trace(gitlab.jobs(pipeline)["served"])
+    text = gitlab.trace(gitlab.jobs(pipeline)["served"])
+    assert text.count(f"\ngreetings, {gitlab.name}\n") == 2, text
+    assert "WARNING: service nowhere/to-be-found:1 was not started" in text
+    wait_for(lambda: not answers(port), "the service's end")
 
 
 def runner_token(gitlab, tag):
