@@ -78,9 +78,13 @@ net::CertificateFiles certificates(const std::filesystem::path& data, const std:
   options.directory = data / "tls";
   options.names = net::names_of_server(address);
   options.system_bundles = net::usual_system_bundles();
-  // Behind a proxy that opens TLS, the machine's owner has put its authority here.
-  if (const char* file = std::getenv("SSL_CERT_FILE"); file != nullptr && *file != '\0')
-    options.system_bundles.insert(options.system_bundles.begin(), file);
+  // Behind a proxy that opens TLS, the machine's owner has put its authority into one of these.
+  std::vector<std::filesystem::path> own;
+  for (const char* name :
+       {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT"}) {
+    if (const char* file = std::getenv(name); file != nullptr && *file != '\0') own.push_back(file);
+  }
+  options.system_bundles.insert(options.system_bundles.begin(), own.begin(), own.end());
   return net::prepare_certificates(options, clock, store::system_disk());
 }
 
@@ -254,6 +258,7 @@ class Slipway final : public App {
     options.self = options_.self;
     options.account = options_.account;
     options.concurrent = options_.ci_jobs;
+    options.ca_bundle = certificates_.bundle;
     return options;
   }
 

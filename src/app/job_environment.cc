@@ -15,12 +15,11 @@ constexpr int kSessionSeconds = 12 * 3600;
 constexpr base::Millis kLeast = 2LL * 3600 * 1000;
 
 bool is_for_installations(std::string_view name) {
-  constexpr std::array kNames{"http_proxy",         "https_proxy",   "no_proxy",
-                              "all_proxy",          "ssl_cert_file", "requests_ca_bundle",
-                              "curl_ca_bundle",     "ssl_cert_dir",  "git_ssl_cainfo",
-                              "node_extra_ca_certs"};
+  // No files of authorities: the runner gives jobs its own bundle, at its place there.
+  constexpr std::array kNames{"http_proxy", "https_proxy", "no_proxy", "all_proxy"};
   const std::string lower = base::lower(name);
-  return name.starts_with("PIP_") || std::find(kNames.begin(), kNames.end(), lower) != kNames.end();
+  return (name.starts_with("PIP_") && name != "PIP_CERT") ||
+         std::find(kNames.begin(), kNames.end(), lower) != kNames.end();
 }
 
 }  // namespace

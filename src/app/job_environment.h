@@ -14,7 +14,7 @@
 namespace slipway::app {
 
 // AWS_ENDPOINT_URL, region, and temporary keys of the execution role for each job; and from this
-// process's own environment what an installation needs (proxies, certificates, PIP_*). The keys are
+// process's own environment what an installation needs (proxies, PIP_*). The keys are
 // masked. Thread-safe.
 class JobEnvironment {
  public:

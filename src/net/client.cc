@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -156,6 +157,9 @@ void set_request(CURL* handle, const ClientRequest& request, Transfer& transfer)
   set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(handle, CURLOPT_FOLLOWLOCATION, 0L);
   set(handle, CURLOPT_NOSIGNAL, 1L);
+  // As the tools beside us do; libcurl by itself looks at the system's authorities only.
+  if (const char* authorities = std::getenv("SSL_CERT_FILE"); authorities && *authorities != '\0')
+    set(handle, CURLOPT_CAINFO, authorities);
   set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
   set(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   if (request.body_file) {

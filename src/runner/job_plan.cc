@@ -1,5 +1,7 @@
 #include "runner/job_plan.h"
 
+#include <algorithm>
+
 #include "base/strings.h"
 
 namespace slipway::runner {
@@ -134,6 +136,20 @@ std::string hosts_with(std::string hosts, const std::vector<std::string>& names)
     if (name.find_first_of(" \t\n#") == std::string::npos) hosts += "127.0.0.1 " + name + "\n";
   }
   return hosts;
+}
+
+std::map<std::string, std::string> trust_in(const std::string& bundle,
+                                            const std::vector<std::string>& image_environment) {
+  std::map<std::string, std::string> trust;
+  for (const std::string name :
+       {"AWS_CA_BUNDLE", "CI_SERVER_TLS_CA_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
+        "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    const bool is_set =
+        std::any_of(image_environment.begin(), image_environment.end(),
+                    [&](const std::string& entry) { return entry.starts_with(name + "="); });
+    if (!is_set) trust[name] = bundle;
+  }
+  return trust;
 }
 
 }  // namespace slipway::runner

@@ -3,6 +3,7 @@
 // What a job's execution consists of, worked out from its assignment: pure.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,5 +43,10 @@ ci::Variables runner_variables(const ci::Assignment& assignment, const PlanFacts
 
 // A file of hosts, the machine's with these names.
 std::string hosts_with(std::string hosts, const std::vector<std::string>& names);
+
+// What makes git, curl, Python and the AWS tools trust the authorities in `bundle`, but for what
+// the image says itself ("NAME=value").
+std::map<std::string, std::string> trust_in(const std::string& bundle,
+                                            const std::vector<std::string>& image_environment);
 
 }  // namespace slipway::runner

@@ -48,6 +48,17 @@ TEST(HostsWith, AddsTheNamesToTheMachines) {
             "::1 localhost\n127.0.0.1 db\n");
 }
 
+TEST(Trust, NamesTheBundleToEachToolButWhereTheImageKnowsBetter) {
+  const auto trust =
+      trust_in("/b.pem", {"PATH=/bin", "CURL_CA_BUNDLE=/own.pem", "SSL_CERT_FILES=x"});
+  EXPECT_THAT(trust, testing::UnorderedElementsAre(testing::Pair("AWS_CA_BUNDLE", "/b.pem"),
+                                                   testing::Pair("CI_SERVER_TLS_CA_FILE", "/b.pem"),
+                                                   testing::Pair("GIT_SSL_CAINFO", "/b.pem"),
+                                                   testing::Pair("NODE_EXTRA_CA_CERTS", "/b.pem"),
+                                                   testing::Pair("REQUESTS_CA_BUNDLE", "/b.pem"),
+                                                   testing::Pair("SSL_CERT_FILE", "/b.pem")));
+}
+
 TEST(RunnerVariables, AreExpandedOnceWithTheRunnersOwn) {
   ci::Assignment assignment = an_assignment();
   ci::Variable raw{"RAW", "$B"};

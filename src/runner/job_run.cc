@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kInside = "/opt/slipway/bin/slipway";
+constexpr const char* kCaBundle = "/opt/slipway/ca-bundle.pem";
 constexpr const char* kHosts = ".hosts";                // beside the scripts
 constexpr std::chrono::milliseconds kBreath{40};        // between two appends of one job
 constexpr base::Millis kLookEvery = 1000;               // for a cancellation
@@ -242,6 +243,9 @@ void JobRun::start() {
     spec.arguments = containers::command_line(spec.image.config, entrypoint,
                                               driver_command(plan_.script.temporary));
     if (spec.image.host_base) spec.environment["HOME"] = "/root";
+    if (!workshop_.options.ca_bundle.empty()) {
+      spec.environment.merge(trust_in(kCaBundle, spec.image.config.environment));
+    }
     spec.working_directory = plan_.script.project;
     spec.hostname = "runner-" + std::to_string(row_.job);
     spec.mounts = {
@@ -251,6 +255,10 @@ void JobRun::start() {
     if (!plan_.host_names.empty()) {
       spec.mounts.push_back(
           {fs::absolute(places_.temporary / kHosts), "/etc/hosts", containers::Access::kReadOnly});
+    }
+    if (!workshop_.options.ca_bundle.empty()) {
+      spec.mounts.push_back(
+          {workshop_.options.ca_bundle, kCaBundle, containers::Access::kReadOnly});
     }
     spec.network = workshop_.options.network;
     workshop_.engine.start(spec);

@@ -72,6 +72,9 @@ struct ExecutorOptions {
   std::size_t concurrent = 0;  // jobs at a time; 0: one for each core, at least 2
   std::chrono::seconds stop_grace{10};
   std::uint64_t artifact_limit = 1ull << 30;  // bytes of one archive
+  // Authorities that jobs trust, this server's among them; mounted into each. Empty: the image's
+  // own.
+  std::filesystem::path ca_bundle;
   // Containers of jobs have the machine's network: they fetch packages and call this server.
   containers::Network network = containers::Network::kHost;
 };

@@ -15,6 +15,7 @@ import requests
 from botocore.config import Config
 
 from conftest import wait_for
+from repositories import Hosted, push_python_with_boto3
 
 ROLE = "arn:aws:iam::123456789012:role/slipway-execution"
 
@@ -185,6 +186,53 @@ def test_a_function_triggers_a_dag_as_in_the_sample_of_aws(server, front):
     wait_for(lambda: sagemaker.describe_pipeline_execution(
         PipelineExecutionArn=executions[0]["PipelineExecutionArn"])
         ["PipelineExecutionStatus"] == "Failed", "the execution's end")
+
+
+def test_jobs_of_pipelines_trust_the_server(server, front, tmp_path):
+    """Git, curl, Python and slipway itself, in a job that says nothing of certificates."""
+    hosted = Hosted(server, "root/trusting", tmp_path / "trusting")
+    secure_host = f"{front[0]}:{front[1]}"
+    push_python_with_boto3(server)
+    pipeline = hosted.run(f"""
+variables: {{SECURE: "https://{secure_host}"}}
+trusting:
+  script:
+    - echo "curl says $(curl -sSf $SECURE/healthz)"
+    - git ls-remote "https://gitlab-ci-token:$CI_JOB_TOKEN@{secure_host}/$CI_PROJECT_PATH.git" main
+    - python3 trusting.py
+    - AWS_ENDPOINT_URL=$SECURE slipway notices list && echo "slipway was answered"
+    - test "$AWS_CA_BUNDLE" = "$SSL_CERT_FILE" && test -r "$CI_SERVER_TLS_CA_FILE"
+boto3:
+  image: python:3.11
+  variables: {{PYTHONPATH: /opt/packages}}
+  script: [AWS_ENDPOINT_URL=$SECURE python3 lists.py]
+own:
+  variables: {{CURL_CA_BUNDLE: /dev/null}}
+  script: ['curl -sSf $SECURE/healthz']
+""", {"lists.py": """
+import boto3
+print("boto3 says", len(boto3.client("sagemaker").list_model_package_groups()))
+""", "trusting.py": """
+import os
+import ssl
+import urllib.request
+
+from pip._vendor import requests
+
+url = os.environ["SECURE"] + "/healthz"
+print("urllib says", urllib.request.urlopen(url, timeout=10).read().decode())
+print("requests says", requests.get(url, timeout=10).text)
+assert len(ssl.create_default_context().get_ca_certs()) > 1, "and the public authorities"
+"""})
+    assert hosted.ended(pipeline)["status"] == "failed"
+    jobs = hosted.jobs(pipeline)
+    text = hosted.trace(jobs["trusting"])
+    assert jobs["trusting"]["status"] == "success", text
+    for words in ("curl says ok", "\trefs/heads/main", "urllib says ok", "requests says ok",
+                  "slipway was answered"):
+        assert words in text, text
+    assert "\nboto3 says " in hosted.trace(jobs["boto3"]), hosted.trace(jobs["boto3"])
+    assert jobs["own"]["status"] == "failed", "the job's own variable counts"
 
 
 def test_the_authority_survives_a_restart(own_server):
