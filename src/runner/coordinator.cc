@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/strings.h"
 #include "runner/coordinator_call.h"
+#include "runner/decide.h"
 #include "runner/payload.h"
 
 namespace slipway::runner {
@@ -13,6 +14,7 @@ constexpr std::chrono::seconds kLongestWait{50};
 constexpr std::chrono::seconds kWaitSlice{2};
 // Each waiting runner holds a thread of the server's; the others come again by themselves.
 constexpr int kMostWaiting = 4;
+constexpr int kMostDropped = 20;                    // jobs in one call, for want of features
 constexpr std::uint64_t kLargestTrace = 16u << 20;  // of one PATCH
 constexpr std::int64_t kUpdateInterval = 3;         // seconds; how often a runner sends its trace
 
@@ -186,9 +188,30 @@ std::optional<ci::Assignment> Coordinator::wait_for_job(Id runner, const Json& i
   }
 }
 
+void Coordinator::drop_unsupported(const ci::Assignment& assignment, const Json& info) {
+  const Id job = assignment.job.id;
+  std::string words;
+  for (const std::string& feature : lacking_features(assignment.job.spec, info)) {
+    words += (words.empty() ? "" : ", ") + feature;
+  }
+  const std::string line = "ERROR: Job failed: the runner does not support " + words + "\n";
+  ci_.queue().append_trace(job, 0, line);
+  ci::JobUpdate update;
+  update.state = "failed";
+  update.failure_reason = "runner_unsupported";
+  ci_.queue().update(job, update);
+}
+
 net::Response Coordinator::request_job(const Call& call) {
   const ci::Runner runner = runner_of(call);
-  const auto assignment = wait_for_job(runner.id, base::object_or_empty(call.body, "info"));
+  const Json& info = base::object_or_empty(call.body, "info");
+  std::optional<ci::Assignment> assignment = wait_for_job(runner.id, info);
+  // Jobs that this runner would do only in part: they fail, as in GitLab, instead of that.
+  for (int dropped = 0; assignment && !lacking_features(assignment->job.spec, info).empty();) {
+    drop_unsupported(*assignment, info);
+    assignment.reset();
+    if (++dropped < kMostDropped) assignment = wait_for_job(runner.id, info);
+  }
   if (!assignment) {
     net::Response response = empty(204);
     response.headers.set("X-GitLab-Last-Update", base::random_hex(32));

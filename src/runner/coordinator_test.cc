@@ -241,6 +241,23 @@ TEST_F(CoordinatorTest, ACanceledJobIsTold) {
   EXPECT_EQ(ci_->job(id)->status, ci::Status::kCanceled);
 }
 
+TEST_F(CoordinatorTest, AJobThatNeedsMoreThanTheRunnerHasFailsAndTheNextIsGiven) {
+  const std::string runner = registered();
+  const auto pipeline = push({{".gitlab-ci.yml", R"(
+first: {script: [make], allow_failure: {exit_codes: [3]}}
+second: {script: [make]}
+)"}});
+  Json old = info();
+  old["features"].erase("return_exit_code");
+  const auto given = send_json("POST", "jobs/request", {{"token", runner}, {"info", old}});
+  ASSERT_EQ(given.status, 201);
+  EXPECT_EQ(body_of(given)["job_info"]["name"], "second");
+  const ci::Job first = job(pipeline, "first");
+  EXPECT_EQ(first.status, ci::Status::kFailed);
+  EXPECT_EQ(first.failure_reason, "runner_unsupported");
+  EXPECT_THAT(ci_->trace(first.id), HasSubstr("does not support return_exit_code"));
+}
+
 TEST_F(CoordinatorTest, AdmitsLargeBodiesOnlyOfRunningJobs) {
   const std::string runner = registered();
   push({{".gitlab-ci.yml", "one: {script: [make]}\n"}});

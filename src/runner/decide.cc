@@ -267,6 +267,29 @@ GitStrategy strategy_of(const ci::Variables& variables) {
   return GitStrategy::kFetch;
 }
 
+std::vector<std::string> lacking_features(const ci_config::JobSpec& spec, const Json& info) {
+  const Json& features = base::object_or_empty(info, "features");
+  if (features.empty()) return {};
+  const auto artifacts = artifact_requests(spec.options);
+  const Json& caches = base::array_or_empty(spec.options, "cache");
+  const auto is_report = [](const ArtifactRequest& each) { return each.type != "archive"; };
+  const auto excludes = [](const ArtifactRequest& each) { return !each.exclude.empty(); };
+  const auto falls_back = [](const Json& cache) {
+    return !base::array_or_empty(cache, "fallback_keys").empty();
+  };
+  const std::pair<const char*, bool> needs[] = {
+      {"upload_multiple_artifacts", std::any_of(artifacts.begin(), artifacts.end(), is_report)},
+      {"artifacts_exclude", std::any_of(artifacts.begin(), artifacts.end(), excludes)},
+      {"return_exit_code",
+       !spec.allow_failure_exit_codes.empty() || !spec.retry.exit_codes.empty()},
+      {"fallback_cache_keys", std::any_of(caches.begin(), caches.end(), falls_back)}};
+  std::vector<std::string> lacking;
+  for (const auto& [feature, is_needed] : needs) {
+    if (is_needed && !base::boolean_or(features, feature, false)) lacking.emplace_back(feature);
+  }
+  return lacking;
+}
+
 bool is_common_base(std::string_view image) {
   static constexpr std::array<std::string_view, 6> kPrefixes{"docker.io/library/",
                                                              "registry.hub.docker.com/library/",

@@ -42,6 +42,10 @@ std::vector<std::string> refspecs(const ci::Pipeline& pipeline, int depth);
 enum class GitStrategy { kFetch, kClone, kNone, kEmpty };
 GitStrategy strategy_of(const ci::Variables& variables);
 
+// What a job needs of a runner that these `info.features` lack, in their words; a runner that names
+// no features at all is taken at its word that it knows what it does.
+std::vector<std::string> lacking_features(const ci_config::JobSpec& spec, const Json& info);
+
 // An image that stands for a common set of tools, which the machine's own can stand in for.
 bool is_common_base(std::string_view image);
 

@@ -158,5 +158,35 @@ TEST(FileNameOf, KeepsKeysApart) {
   EXPECT_LT(file_name_of(std::string(5000, 'x')).size(), 200u);
 }
 
+TEST(LackingFeatures, AreThoseThatTheJobNeeds) {
+  const auto of = [](const char* options, const char* features) {
+    ci_config::JobSpec spec;
+    spec.options = Json::parse(options);
+    return lacking_features(spec, {{"features", Json::parse(features)}});
+  };
+  using Names = std::vector<std::string>;
+  const char* plain = R"({"artifacts": {"paths": ["a"]}, "cache": [{"paths": ["c"]}]})";
+  const char* report = R"({"artifacts": {"reports": {"junit": ["r.xml"]}}})";
+  const char* rich = R"({"artifacts": {"paths": ["a"], "exclude": ["b"]},
+                         "cache": [{"paths": ["c"]}, {"paths": ["c"], "fallback_keys": ["k"]}]})";
+  EXPECT_EQ(of(plain, R"({"variables": true})"), Names{});
+  EXPECT_EQ(of(report, R"({"variables": true})"), Names{"upload_multiple_artifacts"});
+  EXPECT_EQ(of(report, R"({"upload_multiple_artifacts": true})"), Names{});
+  EXPECT_EQ(of(report, R"({"upload_multiple_artifacts": false})"),
+            Names{"upload_multiple_artifacts"});
+  EXPECT_EQ(of(rich, R"({"variables": true})"),
+            (Names{"artifacts_exclude", "fallback_cache_keys"}));
+  EXPECT_EQ(of(rich, R"({"artifacts_exclude": true, "fallback_cache_keys": true})"), Names{});
+  EXPECT_EQ(of(rich, "{}"), Names{}) << "it says nothing of features";
+
+  ci_config::JobSpec spec;
+  spec.allow_failure_exit_codes = {3};
+  const Json info{{"features", {{"variables", true}}}};
+  EXPECT_EQ(lacking_features(spec, info), Names{"return_exit_code"});
+  spec.allow_failure_exit_codes.clear();
+  spec.retry.exit_codes = {3};
+  EXPECT_EQ(lacking_features(spec, info), Names{"return_exit_code"});
+}
+
 }  // namespace
 }  // namespace slipway::runner

@@ -48,6 +48,7 @@ class Coordinator final : public net::Handler {
   net::Response remove_runner(const Call& call);
   net::Response renew_token(const Call& call);
   net::Response request_job(const Call& call);
+  void drop_unsupported(const ci::Assignment& assignment, const Json& info);
   net::Response append_trace(const Call& call);
   net::Response update_job(const Call& call);
   net::Response store_artifact(const Call& call);
