@@ -87,10 +87,14 @@ class Deciding {
       return;
     }
     state.busy = false;
+    state.turn_at.reset();
     if (std::exchange(state.look_again, false)) state.watched = false;
     switch (seen.what) {
       case Observation::What::kStarted:
         if (state.phase == Phase::kStarting) started(seen);
+        break;
+      case Observation::What::kNotYet:
+        if (state.phase == Phase::kStarting) wait_for_turn(seen);
         break;
       case Observation::What::kSucceeded:
         succeed(seen);
@@ -145,6 +149,17 @@ class Deciding {
     if (!seen.metadata.is_null()) detail["Metadata"] = seen.metadata;
     if (!seen.cache_key.empty()) detail["CacheKey"] = seen.cache_key;
     record(Happening::kStepStarted, seen.step, std::move(detail));
+  }
+
+  void wait_for_turn(const Observation& seen) {
+    StepState& state = run_.steps[seen.step];
+    if (now_ - state.started.value_or(now_) < kTurnPatience) {
+      state.turn_at = now_ + kTurnPause;
+      return;
+    }
+    Observation late = seen;
+    late.reason = "It was not this step's turn within 8 hours: " + seen.reason;
+    fail(late);
   }
 
   static Json end_detail(const Observation& seen) {
@@ -202,7 +217,8 @@ class Deciding {
         state.look_again = state.busy;
       } else if (state.phase == Phase::kRunning && step(i).type == StepType::kEndpoint) {
         record(Happening::kStepStopped, i, {{"Reason", "The endpoint's deployment goes on"}});
-      } else if (state.phase == Phase::kStarting && !state.busy && !may_have_started(i)) {
+      } else if (state.phase == Phase::kStarting && !state.busy &&
+                 (state.turn_at || !may_have_started(i))) {
         record(Happening::kStepStopped, i);
       }
     }
@@ -244,7 +260,10 @@ class Deciding {
         else
           wake_at(state.not_before);
       } else if (state.phase == Phase::kStarting && !state.busy) {
-        launch(i);
+        if (state.turn_at.value_or(now_) <= now_)
+          launch(i);
+        else
+          wake_at(*state.turn_at);
       } else if ((state.phase == Phase::kRunning || state.phase == Phase::kStopping) &&
                  !state.busy && !state.watched && step(i).type != StepType::kCallback) {
         watch(i);

@@ -19,11 +19,16 @@
 namespace slipway::pipelines {
 
 inline constexpr base::Millis kCallbackPatience = 7LL * 86'400'000;
+// Of a step that waits until others have changed what it is to change: as long as an update of an
+// endpoint may take at most. Between two looks whether it is its turn: the pause.
+inline constexpr base::Millis kTurnPatience = 8LL * 3'600'000;
+inline constexpr base::Millis kTurnPause = 500;
 
 // What is seen of a step.
 struct Observation {
   enum class What {
     kStarted,    // and it runs
+    kNotYet,     // it is not its turn: start it later
     kRunning,    // still
     kSucceeded,  // also straight after the start
     kFailed,

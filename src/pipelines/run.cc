@@ -93,6 +93,7 @@ void apply_to_step(Run& run, StepState& state, const HistoryEvent& event) {
       state.reason.clear();
       state.metadata = Json::object();
       state.busy = state.look_again = state.watched = false;
+      state.turn_at.reset();
       break;
     case Happening::kStepStarted:
       state.phase = Phase::kRunning;

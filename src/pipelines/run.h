@@ -76,9 +76,10 @@ struct StepState {
   Json output;  // the properties for Get, once it has succeeded
 
   // Not in the history, thus forgotten by a restart:
-  bool busy = false;        // an effect on it is under way
-  bool look_again = false;  // something happened meanwhile
-  bool watched = false;     // was looked at since it runs
+  bool busy = false;                    // an effect on it is under way
+  bool look_again = false;              // something happened meanwhile
+  bool watched = false;                 // was looked at since it runs
+  std::optional<base::Millis> turn_at;  // kStarting: it was not its turn; asks again then
 };
 
 struct ExecutionInfo {

@@ -6,30 +6,12 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "pipelines/expressions.h"
+#include "pipelines/service_parts.h"
 
 namespace slipway::pipelines {
 namespace {
 
 using What = Observation::What;
-
-constexpr const char* kExecutionTag = "sagemaker:pipeline-execution-arn";
-constexpr const char* kStepTag = "sagemaker:pipeline-step-name";
-constexpr std::size_t kMostTags = 50;
-
-Observation observed(const Task& task, What what) {
-  Observation seen;
-  seen.what = what;
-  seen.step = task.effect.step;
-  seen.attempt = task.effect.attempt;
-  return seen;
-}
-
-Observation failed(const Task& task, const std::string& reason, const std::string& exception = "") {
-  Observation seen = observed(task, What::kFailed);
-  seen.reason = reason;
-  seen.exception = exception;
-  return seen;
-}
 
 const char* operation_of(StepType type) {
   switch (type) {
@@ -52,16 +34,6 @@ const char* operation_of(StepType type) {
   }
 }
 
-// Marks what a step makes as its own, for people and for made_here().
-void mark(Json& request, const Task& task) {
-  Json& tags = request["Tags"];
-  if (!tags.is_array()) tags = Json::array();
-  for (const auto& [key, value] :
-       {std::pair(kExecutionTag, task.execution_arn), std::pair(kStepTag, task.step().name)}) {
-    if (tags.size() < kMostTags) tags.push_back({{"Key", key}, {"Value", value}});
-  }
-}
-
 const char* metadata_of(jobs::Kind kind) {
   return kind == jobs::Kind::kTraining ? "TrainingJob" : "ProcessingJob";
 }
@@ -74,6 +46,30 @@ Observation made(const Task& task, const char* metadata, const std::string& arn,
 }
 
 }  // namespace
+
+Observation observed(const Task& task, What what) {
+  Observation seen;
+  seen.what = what;
+  seen.step = task.effect.step;
+  seen.attempt = task.effect.attempt;
+  return seen;
+}
+
+Observation failed(const Task& task, const std::string& reason, const std::string& exception) {
+  Observation seen = observed(task, What::kFailed);
+  seen.reason = reason;
+  seen.exception = exception;
+  return seen;
+}
+
+void mark(Json& request, const Task& task) {
+  Json& tags = request["Tags"];
+  if (!tags.is_array()) tags = Json::array();
+  for (const auto& [key, value] :
+       {std::pair(kExecutionTag, task.execution_arn), std::pair(kStepTag, task.step().name)}) {
+    if (tags.size() < kMostTags) tags.push_back({{"Key", key}, {"Value", value}});
+  }
+}
 
 std::string exception_of(const Error& error) {
   if (error.code() == "ResourceLimitExceeded") return "SageMaker.RESOURCE_LIMIT";
@@ -314,56 +310,6 @@ Observation SageMakerServices::create_endpoint_config(const Task& task, const Js
   Json output = endpoints_.describe_config(task.key.account, asked);
   const std::string arn = base::text_or(output, "EndpointConfigArn");
   return made(task, "EndpointConfig", arn, std::move(output));
-}
-
-// Creates the endpoint, or moves the one that is there to the configuration. A repeated start
-// finds the endpoint with the configuration already and waits for it.
-Observation SageMakerServices::put_endpoint(const Task& task, const Json& arguments) {
-  Json named = arguments;
-  if (base::text_or(named, "EndpointName").empty()) named["EndpointName"] = task.effect.name;
-  Json request = requests_.checked("CreateEndpoint", named);
-  mark(request, task);
-  const Json asked{{"EndpointName", base::text_or(request, "EndpointName")}};
-  const std::string config = base::text_or(request, "EndpointConfigName");
-  try {
-    endpoints_.create(task.key.account, request);
-  } catch (const Error& error) {
-    if (!error.message().starts_with("Cannot create already existing endpoint")) throw;
-    const Json found = endpoints_.describe(task.key.account, asked);
-    const Json& pending = base::object_or_empty(found, "PendingDeploymentSummary");
-    const bool there = base::text_or(found, "EndpointConfigName") == config ||
-                       base::text_or(pending, "EndpointConfigName") == config;
-    if (!there) {
-      Json update = request;
-      update.erase("Tags");
-      endpoints_.update(task.key.account, update);
-    }
-  }
-  const std::string arn =
-      base::text_or(endpoints_.describe(task.key.account, asked), "EndpointArn");
-  Observation seen = observed(task, What::kStarted);
-  seen.subject = arn;
-  seen.metadata = {{"Endpoint", {{"Arn", arn}}}};
-  return seen;
-}
-
-Observation SageMakerServices::look_at_endpoint(const Task& task) const {
-  Json found =
-      endpoints_.describe(task.key.account, {{"EndpointName", base::name_of(task.effect.subject)}});
-  const std::string status = base::text_or(found, "EndpointStatus");
-  const std::string reason = base::text_or(found, "FailureReason");
-  if (status == "Failed") return failed(task, reason);
-  if (status == "Deleting") return failed(task, "The endpoint is being deleted");
-  if (status != "InService") return observed(task, What::kRunning);
-  const std::string wanted = base::text_or(task.effect.arguments, "EndpointConfigName");
-  const std::string config = base::text_or(found, "EndpointConfigName");
-  if (wanted.empty() ? !reason.empty() : config != wanted) {
-    return failed(task, "The endpoint is in service on " + config +
-                            ", not on the step's configuration. " + reason);
-  }
-  Observation seen = observed(task, What::kSucceeded);
-  seen.output = std::move(found);
-  return seen;
 }
 
 Observation SageMakerServices::call_function(const Task& task, const Json& arguments) {

@@ -36,8 +36,9 @@ struct Task {
 class StepServices {
  public:
   virtual ~StepServices() = default;
-  // Starts what the effect names, or finds it where the same effect has started it before. Failures
-  // are observations, not exceptions. Lambda steps alone take as long as they run.
+  // Starts what the effect names, or finds it where the same effect has started it before, or says
+  // that it is not its turn. Failures are observations, not exceptions. Lambda steps alone take as
+  // long as they run.
   virtual Observation start(const Task& task) = 0;
   // How what the step started is doing.
   virtual Observation look(const Task& task) = 0;
@@ -77,6 +78,14 @@ class SageMakerServices final : public StepServices {
   Observation register_model(const Task& task, const Json& arguments);
   Observation create_endpoint_config(const Task& task, const Json& arguments);
   Observation put_endpoint(const Task& task, const Json& arguments);
+  Observation move_endpoint(const Task& task, const Json& request, const Json& found);
+  // The version that `current` serves, where that is of the same group as that of `config`, was
+  // approved later, and was put there by an execution that began after this one; else empty. Throws
+  // Error where one of these is gone.
+  std::string overtaken_by(const Task& task, const std::string& config,
+                           const std::string& current) const;
+  // The model package that the configuration serves; empty: none.
+  std::string package_of(const std::string& account, const std::string& config) const;
   Observation call_function(const Task& task, const Json& arguments);
   Observation wait_for_callback(const Task& task, const Json& arguments) const;
   Observation look_at_job(const Task& task, jobs::Kind kind) const;
