@@ -12,6 +12,7 @@
 #include "app/deploy_on_approval.h"
 #include "app/job_environment.h"
 #include "app/router.h"
+#include "app/served_models.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -141,6 +142,8 @@ class Slipway final : public App {
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
     deploy_on_approval(events_, pipelines_);
+    models_.compare_with(
+        [this](const std::string& account) { return served_models(endpoints_, account); });
     forge_.job_tokens_by([this](std::string_view token) { return ci_.identity_of(token); });
     forge_.on_push([this](const forge::Push& push) { return ci_.pushed(push); });
     jobs_.start();

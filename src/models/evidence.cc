@@ -37,14 +37,18 @@ Json metrics_in_metadata(const Json& metadata) {
   return metrics;
 }
 
-Json live_part(const Json& live) {
-  Json metrics = base::object_or_empty(base::object_or_empty(live, "Evidence"), "Metrics");
+Json live_part(const Live& live) {
+  const Json& document = live.document;
+  Json metrics = base::object_or_empty(base::object_or_empty(document, "Evidence"), "Metrics");
   // One that was registered before evidence was kept.
   if (metrics.empty())
-    metrics = metrics_in_metadata(base::object_or_empty(live, "CustomerMetadataProperties"));
-  return {{"ModelPackageArn", base::text_or(live, "ModelPackageArn")},
-          {"ModelPackageVersion", base::integer_or(live, "ModelPackageVersion", 0)},
-          {"Metrics", std::move(metrics)}};
+    metrics = metrics_in_metadata(base::object_or_empty(document, "CustomerMetadataProperties"));
+  Json part = {{"ModelPackageArn", base::text_or(document, "ModelPackageArn")},
+               {"ModelPackageVersion", base::integer_or(document, "ModelPackageVersion", 0)},
+               {"Metrics", std::move(metrics)},
+               {"Basis", live.endpoint.empty() ? "NewestApproved" : "Endpoint"}};
+  if (!live.endpoint.empty()) part["EndpointName"] = live.endpoint;
+  return part;
 }
 
 Json differences(const Json& now, const Json& live) {
@@ -108,7 +112,7 @@ Json metrics_of(const Json& package, const Sources& sources) {
 }
 
 Json evidence_of(const Json& package, const Json& material, const Json& metrics,
-                 const std::optional<Json>& live) {
+                 const std::optional<Live>& live) {
   const Json& metadata = base::object_or_empty(package, "CustomerMetadataProperties");
   const Json& origin = base::object_or_empty(package, "MetadataProperties");
   Json evidence = material;

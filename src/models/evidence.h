@@ -7,7 +7,8 @@
 //    "Images": [{"Image", "ImageDigest"}],            of this server's registry
 //    "ModelData": [{"Url", "Digest"}],                of this server's buckets
 //    "Metrics": {name: number},
-//    "Live": {"ModelPackageArn", "ModelPackageVersion", "Metrics"},
+//    "Live": {"ModelPackageArn", "ModelPackageVersion", "Metrics",
+//             "Basis": "Endpoint" or "NewestApproved", "EndpointName"},
 //    "Difference": {name: number}}                    now - live, where both have it
 // Members that nothing is known about are absent.
 
@@ -37,9 +38,15 @@ Json material_of(const Json& specification, const Sources& sources);
 // number}}}, or else of its metadata "metric.<name>".
 Json metrics_of(const Json& package, const Sources& sources);
 
-// The evidence of a new package. `live`: the document of the newest approved version, if any.
+// The version that a new one is compared with.
+struct Live {
+  Json document;
+  std::string endpoint;  // that serves it; empty: none serves any, and it is the newest approved
+};
+
+// The evidence of a new package. `live`: nothing where there is no such version.
 Json evidence_of(const Json& package, const Json& material, const Json& metrics,
-                 const std::optional<Json>& live);
+                 const std::optional<Live>& live);
 
 // What is another now than it was when the package was registered, in words; empty: nothing.
 std::vector<std::string> changes_of(const Json& evidence, const Json& material);

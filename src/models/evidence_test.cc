@@ -62,13 +62,20 @@ TEST(Evidence, SaysWhatChanged) {
 TEST(Evidence, ComparesOnlyWhatBothHave) {
   const Json live = Json::parse(R"({"ModelPackageArn": "arn", "ModelPackageVersion": 3,
       "Evidence": {"Metrics": {"f1": 0.5, "old": 1}}})");
+  const auto compared = [&](const std::string& endpoint) {
+    return evidence_of(Json::object(), Json::object(), Json::object(),
+                       Live{live, endpoint})["Live"];
+  };
   const Json evidence =
       evidence_of(Json::parse(R"({"MetadataProperties": {"CommitId": "c"}})"), Json::object(),
-                  Json::parse(R"({"f1": 0.75, "fresh": 2})"), live);
+                  Json::parse(R"({"f1": 0.75, "fresh": 2})"), Live{live, ""});
   EXPECT_EQ(evidence, Json::parse(R"({"Commit": "c", "Metrics": {"f1": 0.75, "fresh": 2},
       "Live": {"ModelPackageArn": "arn", "ModelPackageVersion": 3,
-               "Metrics": {"f1": 0.5, "old": 1}},
+               "Metrics": {"f1": 0.5, "old": 1}, "Basis": "NewestApproved"},
       "Difference": {"f1": 0.25}})"));
+  EXPECT_EQ(compared("tumour")["Basis"], "Endpoint");
+  EXPECT_EQ(compared("tumour")["EndpointName"], "tumour");
+  EXPECT_FALSE(compared("").contains("EndpointName"));
   EXPECT_FALSE(
       evidence_of(Json::object(), Json::object(), Json::object(), std::nullopt).contains("Live"));
 }

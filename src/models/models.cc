@@ -75,6 +75,21 @@ std::vector<ServedContainer> Models::containers_of(const std::string& account,
   });
 }
 
+std::vector<std::string> Models::packages_of(const std::string& account,
+                                             const std::string& model_name) const {
+  const auto model = database_.read(
+      [&](store::Reader& reader) { return store::find(reader, account, kModelKind, model_name); });
+  std::vector<std::string> arns;
+  if (!model) return arns;
+  for (const Json& definition : container_definitions(model->document)) {
+    const std::string name = base::text_or(definition, "ModelPackageName");
+    if (!name.empty()) arns.push_back(package_arn(region_, account, package_id(name)));
+  }
+  return arns;
+}
+
+void Models::compare_with(ServedModels served) { served_ = std::move(served); }
+
 Json Models::create_model(const wire::Caller& caller, const Json& input) {
   store::Resource model;
   model.account = caller.account;

@@ -10,7 +10,9 @@
 // ModelPackage.Created, ModelPackage.Approved, ModelPackage.Rejected; its detail holds the evidence
 // (evidence.h).
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +28,9 @@ namespace slipway::objects {
 class Objects;
 }
 namespace slipway::models {
+struct Live;
 struct Sources;
-}
+}  // namespace slipway::models
 
 namespace slipway::models {
 
@@ -40,6 +43,13 @@ struct ServedContainer {
   bool network = false;  // the model names a VpcConfig and does not ask for isolation
 };
 
+// A model that an endpoint serves now.
+struct ServedModel {
+  std::string endpoint;
+  std::string model;
+};
+using ServedModels = std::function<std::vector<ServedModel>(const std::string& account)>;
+
 // Thread-safe.
 class Models {
  public:
@@ -51,6 +61,13 @@ class Models {
   // Error{ValidationException} "Could not find model …", and where a package it names is gone.
   std::vector<ServedContainer> containers_of(const std::string& account,
                                              const std::string& model_name) const;
+
+  // The ARNs of the packages that a model was made from; empty where there is no such model.
+  std::vector<std::string> packages_of(const std::string& account,
+                                       const std::string& model_name) const;
+  // A new version is compared with the one of its group that an endpoint serves, or else with the
+  // newest approved one. Before the operations; `served` is called without a transaction.
+  void compare_with(ServedModels served);
 
   // The operations: input and output of the service model. `caller` is who asks.
   Json create_model(const wire::Caller& caller, const Json& input);
@@ -83,12 +100,15 @@ class Models {
 
  private:
   Sources sources_of(const std::string& account) const;
+  // The newest version of the group that an endpoint serves.
+  std::optional<Live> served_version(const std::string& account, const std::string& group) const;
 
   store::Database& database_;
   const base::Clock& clock_;
   images::Images& images_;
   objects::Objects& objects_;
   const std::string region_;
+  ServedModels served_;
 };
 
 // Also AddTags, ListTags and DeleteTags for the ARNs of all rooms: a room that creates something

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/ids.h"
 #include "images/images.h"
@@ -387,9 +388,10 @@ TEST_F(ModelsTest, EvidenceIsGatheredAtRegistration) {
                              "Digest": "md5:63f4f1e9b725370f459720575cd5f953"}])"));
   EXPECT_EQ(evidence["Images"], Json::array());  // it lies elsewhere
   EXPECT_EQ(evidence["Metrics"], Json::parse(R"({"f1": 0.9, "auc": 0.8})"));
-  EXPECT_EQ(
-      evidence["Live"],
-      (Json{{"ModelPackageArn", first}, {"ModelPackageVersion", 1}, {"Metrics", {{"f1", 0.75}}}}));
+  EXPECT_EQ(evidence["Live"], (Json{{"ModelPackageArn", first},
+                                    {"ModelPackageVersion", 1},
+                                    {"Metrics", {{"f1", 0.75}}},
+                                    {"Basis", "NewestApproved"}}));
   EXPECT_EQ(evidence["Difference"].size(), 1u);
   EXPECT_NEAR(evidence["Difference"]["f1"].get<double>(), 0.15, 1e-9);
   // Stock clients see what they wrote and nothing else.
@@ -400,6 +402,48 @@ TEST_F(ModelsTest, EvidenceIsGatheredAtRegistration) {
       database_->read([](store::Reader& reader) { return store::events_after(reader, 0, 100); });
   EXPECT_EQ(all.back().detail["Evidence"]["Commit"], "4f2a");
   EXPECT_EQ(refusal([&] { models_->evidence(kAccount, arn + "9"); }).first, "ValidationException");
+}
+
+TEST_F(ModelsTest, ComparesWithTheVersionThatAnEndpointServes) {
+  const auto figures = [](const char* f1) {
+    return Json{{"CustomerMetadataProperties", {{"metric.f1", f1}}}};
+  };
+  std::vector<ServedModel> served;
+  models_->compare_with([&](const std::string&) { return served; });
+  create_group("tumour");
+  create_group("other");
+  const std::string first = create_version("tumour", figures("0.5"));
+  const std::string second = create_version("tumour", figures("0.6"));
+  const std::string foreign = create_version("other", figures("0.1"));
+  for (const std::string& arn : {first, second, foreign}) {
+    approve(arn);
+    models_->create_model(caller(), {{"ModelName", "m" + base::sha256_hex(arn).substr(0, 8)},
+                                     {"ExecutionRoleArn", "arn:aws:iam::123456789012:role/r"},
+                                     {"PrimaryContainer", {{"ModelPackageName", arn}}}});
+  }
+  const auto serve = [&](const std::string& endpoint, const std::string& arn) {
+    served.push_back({endpoint, "m" + base::sha256_hex(arn).substr(0, 8)});
+  };
+  const auto live = [&] {
+    return models_->evidence(kAccount, create_version("tumour", figures("0.9")))["Live"];
+  };
+
+  EXPECT_EQ(live()["ModelPackageVersion"], 2);
+  EXPECT_EQ(live()["Basis"], "NewestApproved");
+  serve("elsewhere", foreign);
+  served.push_back({"broken", "no-such-model"});
+  EXPECT_EQ(live()["Basis"], "NewestApproved") << "no endpoint serves this model";
+  serve("tumour-live", first);
+  EXPECT_EQ(live(), (Json{{"ModelPackageArn", first},
+                          {"ModelPackageVersion", 1},
+                          {"Metrics", {{"f1", 0.5}}},
+                          {"Basis", "Endpoint"},
+                          {"EndpointName", "tumour-live"}}));
+  serve("tumour-next", second);
+  EXPECT_EQ(live()["EndpointName"], "tumour-next");
+  approve(second, "Rejected");
+  EXPECT_EQ(live()["ModelPackageVersion"], 2)
+      << "what is served is live, whatever is thought of it";
 }
 
 TEST_F(ModelsTest, WhatChangedSinceIsNotApproved) {

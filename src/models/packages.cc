@@ -123,9 +123,8 @@ Json with_digests(Json input, const DigestOf& digest_of) {
   return input;
 }
 
-// The version that a new one is compared with: the newest approved one of the group.
-std::optional<Json> live_version(store::Reader& reader, const std::string& account,
-                                 const std::string& group) {
+std::optional<Live> newest_approved(store::Reader& reader, const std::string& account,
+                                    const std::string& group) {
   store::ListQuery query;
   query.account = account;
   query.kind = kPackageKind;
@@ -136,7 +135,7 @@ std::optional<Json> live_version(store::Reader& reader, const std::string& accou
   query.limit = 1;
   store::Page page = store::list(reader, query);
   if (page.items.empty()) return std::nullopt;
-  return std::move(page.items.front().document);
+  return Live{std::move(page.items.front().document), ""};
 }
 
 bool asks_for_approval(const Json& input) {
@@ -167,6 +166,8 @@ Json Models::create_package(const wire::Caller& caller, const Json& input) {
   const Json material =
       material_of(base::object_or_empty(resolved, "InferenceSpecification"), sources);
   const Json metrics = metrics_of(resolved, sources);
+  const std::optional<Live> served =
+      group.empty() ? std::nullopt : served_version(caller.account, group);
   const std::string arn = database_.write([&](store::Transaction& transaction) {
     if (const auto before = repeated(transaction, caller.account, input)) return *before;
     const base::Millis now = clock_.now();
@@ -192,9 +193,10 @@ Json Models::create_package(const wire::Caller& caller, const Json& input) {
       throw Error("ValidationException", "Model Package already exists: " + created);
     }
     package.document = package_document(resolved, id, created, caller, now);
-    package.document["Evidence"] = evidence_of(
-        package.document, material, metrics,
-        group.empty() ? std::nullopt : live_version(transaction, caller.account, group));
+    const bool alone = group.empty() || served;
+    package.document["Evidence"] =
+        evidence_of(package.document, material, metrics,
+                    alone ? served : newest_approved(transaction, caller.account, group));
     package.status = base::text_or(package.document, "ModelApprovalStatus");
     store::create(transaction, package);
     store::set_tags(transaction, created, tags_in(input));
@@ -204,6 +206,30 @@ Json Models::create_package(const wire::Caller& caller, const Json& input) {
     return created;
   });
   return {{"ModelPackageArn", arn}};
+}
+
+std::optional<Live> Models::served_version(const std::string& account,
+                                           const std::string& group) const {
+  if (!served_) return std::nullopt;
+  std::int64_t newest = 0;
+  std::string endpoint;
+  for (const ServedModel& served : served_(account)) {
+    for (const std::string& arn : packages_of(account, served.model)) {
+      const PackageId id = package_id(arn);
+      if (id.group != group || id.version <= newest) continue;
+      newest = id.version;
+      endpoint = served.endpoint;
+    }
+  }
+  if (newest == 0) return std::nullopt;
+  PackageId id;
+  id.group = group;
+  id.version = newest;
+  auto package = database_.read([&](store::Reader& reader) {
+    return store::find(reader, account, kPackageKind, id.resource_name());
+  });
+  if (!package) return std::nullopt;  // deleted, though it is served
+  return Live{std::move(package->document), endpoint};
 }
 
 Json Models::describe_package(const std::string& account, const Json& input) const {
