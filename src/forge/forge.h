@@ -104,13 +104,13 @@ class Forge {
   Commit commit(const Identity& identity, Id project, const CommitRequest& request);
   // Creates, moves or removes a branch or tag, as a push would.
   void set_ref(const Identity& identity, Id project, const std::string& ref,
+               const std::string& commit);
   // Whether the user may merge into this branch, protected or not.
   bool can_merge(const Identity& identity, const Project& project, const std::string& branch) const;
   // Merges a branch into another and does for it what a push does. Throws Error{NotMergeable} (406,
   // detail: {"conflicts": [paths]}) where that cannot be, {Conflict} where the source is no longer
   // at `expected`.
   Merged merge(const Identity& identity, Id project, const MergeOrder& order);
-               const std::string& commit);
 
  private:
   friend class GitHttp;

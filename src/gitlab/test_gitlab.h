@@ -40,9 +40,8 @@ class GitlabTest : public testing::Test {
     iam_ = std::make_unique<iam::Iam>(
         *database_, clock_, iam::IamOptions{.credentials_file = directory_ / "credentials"});
     spool_ = std::make_unique<store::Spool>(directory_ / "spool");
-    forge_ = std::make_unique<forge::Forge>(
-        *database_, clock_, *iam_,
-        forge::ForgeOptions{directory_});
+    forge_ =
+        std::make_unique<forge::Forge>(*database_, clock_, *iam_, forge::ForgeOptions{directory_});
     ci::CiOptions options;
     options.directory = directory_ / "ci";
     options.url = [] { return std::string("http://gitlab.test"); };
