@@ -11,6 +11,7 @@
 #include "airflow/airflow.h"
 #include "app/deploy_on_approval.h"
 #include "app/job_environment.h"
+#include "app/notice_details.h"
 #include "app/router.h"
 #include "app/served_models.h"
 #include "base/clock.h"
@@ -243,6 +244,9 @@ class Slipway final : public App {
     options.region = options_.region;
     options.smtp = options_.smtp;
     options.url = [this] { return endpoint_; };
+    options.details = [this](const store::Event& event) {
+      return details_of(event, {logs_, models_, endpoints_, pipelines_, ci_});
+    };
     return options;
   }
 

@@ -1,6 +1,9 @@
 #include "notify/events.h"
 
+#include <exception>
+
 #include "base/ids.h"
+#include "base/log.h"
 #include "base/strings.h"
 #include "notify/records.h"
 #include "notify/templates.h"
@@ -12,7 +15,7 @@ constexpr const char* kPlace = "sequence";
 constexpr std::size_t kMostFailures = 10;  // of a CI pipeline
 
 bool is_followed(const std::string& type) {
-  return type == "Job.Finished" || type == "Pipeline.Finished" ||
+  return type == "Job.Finished" || type == "Pipeline.Created" || type == "Pipeline.Finished" ||
          type.starts_with("ModelPackage.") || type.starts_with("PipelineExecution.") ||
          type.starts_with("Endpoint.");
 }
@@ -37,10 +40,43 @@ void keep_failure(store::Transaction& transaction, const store::Event& event, ba
   remember(transaction, key, base::dump_json(failures), now);
 }
 
+std::string commit_key(const store::Event& event, const std::string& commit) {
+  return "commit:" + event.account + ":" + commit;
+}
+
+// Versions and executions are told with the pipeline of CI that their commit went through.
+void keep_commit(store::Transaction& transaction, const store::Event& event, base::Millis now) {
+  const std::string commit = base::text_or(event.detail, "sha");
+  const bool child = base::text_or(event.detail, "source") == "parent_pipeline";
+  if (!commit.empty() && !child)
+    remember(transaction, commit_key(event, commit), event.subject, now);
+}
+
+std::string link_of(store::Reader& reader, const store::Event& event, const std::string& url) {
+  const std::string commit = commit_of(event);
+  if (commit.empty()) return {};
+  const std::string subject = remembered(reader, commit_key(event, commit));
+  return subject.empty() ? std::string() : pipeline_page(url, subject);
+}
+
+// The event with what others know about it.
+store::Event told(store::Event event, const Details& details) {
+  if (!details) return event;
+  try {
+    const Json more = details(event);
+    if (more.is_object()) event.detail.update(more);
+  } catch (const std::exception& error) {
+    log(Level::kWarning, "a notice goes without its details",
+        {{"event", event.type}, {"subject", event.subject}, {"reason", error.what()}});
+  }
+  return event;
+}
+
 Background background_of(store::Transaction& transaction, const store::Event& event,
                          const std::string& url, base::Millis now) {
   Background background;
   background.url = url;
+  background.link = link_of(transaction, event, url);
   if (event.type != "Pipeline.Finished") return background;
   const std::string id = event.subject.substr(event.subject.rfind('#') + 1);
   const std::string key = failures_key(event, id);
@@ -73,15 +109,17 @@ Message message_of(const store::Event& event, const Notice& notice, const std::s
 
 }  // namespace
 
-void take_event(store::Database& database, Service& service, const store::Event& event,
-                const base::Clock& clock) {
-  if (!is_followed(event.type)) return;
+void take_event(store::Database& database, Service& service, const store::Event& happened,
+                const base::Clock& clock, const Details& details) {
+  if (!is_followed(happened.type)) return;
   const std::string url = service.url();
+  const store::Event event = told(happened, details);
   database.write([&](store::Transaction& transaction) {
     const base::Millis now = clock.now();
     const auto place = base::parse_integer(remembered(transaction, kPlace));
     if (place && event.sequence <= *place) return;
     remember(transaction, kPlace, std::to_string(event.sequence), now);
+    if (event.type == "Pipeline.Created") return keep_commit(transaction, event, now);
     if (event.type == "Job.Finished") return keep_failure(transaction, event, now);
     const auto notice = notice_of(event, background_of(transaction, event, url, now));
     if (!notice) return;

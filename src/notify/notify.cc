@@ -51,7 +51,7 @@ Notify::Notify(store::Database& database, const base::Clock& clock, store::Event
     state_->service.ensure_topic(transaction, iam.account(), kNoticesTopic);
   });
   events.consume(kConsumer, [state = state_.get()](const store::Event& event) {
-    take_event(state->database, state->service, event, state->clock);
+    take_event(state->database, state->service, event, state->clock, state->options.details);
   });
 }
 

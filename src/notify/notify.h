@@ -40,6 +40,12 @@ struct SmtpOptions {
   bool require_tls = true;  // STARTTLS, or the mail is not sent
 };
 
+// What an event's detail has no place for, as further members of it: of Endpoint.… "Versions",
+// "Images" and "Instances" (lists of texts), of these and executions "Commit", of Job.Finished and
+// PipelineExecution.Failed "lines" (the end of the log), of the latter "JobName", of
+// Pipeline.Finished "failure_reason".
+using Details = std::function<Json(const store::Event& event)>;
+
 struct NotifyOptions {
   std::string region;
   SmtpOptions smtp;
@@ -50,6 +56,8 @@ struct NotifyOptions {
   // Throttled.
   std::size_t waiting = 100'000;
   std::size_t workers = 4;
+  // Asked when a notice is made, without a transaction; where it throws, the notice goes without.
+  Details details;
 };
 
 // What a Lambda subscription needs of the functions room.

@@ -3,6 +3,7 @@
 namespace slipway::notify {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 TEST_F(NotifyTest, RawAndStructuredMessages) {
@@ -261,6 +262,40 @@ TEST_F(NotifyTest, CiIsToldWithItsFailedJobs) {
   EXPECT_EQ(finished(4, "14", "success"), 2u);
   EXPECT_EQ(last_json()["text"], "CI is fixed: health/tumour main");
   EXPECT_EQ(finished(5, "15", "success"), 2u);
+}
+
+TEST_F(NotifyTest, NoticesBringWhatOthersKnow) {
+  database_->write([&](store::Transaction& transaction) {
+    service().ensure_topic(transaction, kAccount, "slipway-notices");
+  });
+  slack(kNotices);
+  const Details details = [](const store::Event& event) -> Json {
+    if (event.type == "Job.Finished") return {{"lines", {"no data", "exit 1"}}};
+    if (event.type == "Endpoint.InService") return {{"Versions", {"tumour 7"}}, {"Commit", "4f2a"}};
+    if (event.type == "PipelineExecution.Failed") throw Error("Gone", "it is gone");
+    return {};
+  };
+  std::int64_t sequence = 0;
+  const auto take = [&](const std::string& type, const std::string& subject, const Json& detail) {
+    take_event(*database_, service(), happened(++sequence, type, subject, detail), clock_, details);
+    deliver_all();
+    return base::dump_json(last_json());
+  };
+  const Json commit{{"sha", "4f2a"}, {"ref", "main"}, {"source", "push"}};
+  take("Pipeline.Created", "health/tumour#12", commit);
+  take("Job.Finished", "health/tumour#31",
+       {{"pipeline", 12}, {"name", "test"}, {"stage", "check"}, {"status", "failed"}});
+
+  EXPECT_THAT(take("Pipeline.Finished", "health/tumour#12",
+                   {{"ref", "main"}, {"sha", "4f2a"}, {"status", "failed"}}),
+              AllOf(HasSubstr("test, stage check"), HasSubstr("no data\\nexit 1")));
+  EXPECT_THAT(
+      take("Endpoint.InService", "arn", {{"EndpointName", "tumour"}}),
+      AllOf(HasSubstr("*Model version*\\ntumour 7"), HasSubstr("/health/tumour/-/pipelines/12")));
+  EXPECT_THAT(
+      take("PipelineExecution.Failed", "arn",
+           {{"PipelineName", "train"}, {"Parameters", {{"Commit", "4f2a"}}}}),
+      AllOf(HasSubstr("Pipeline train failed"), HasSubstr("/health/tumour/-/pipelines/12")));
 }
 
 TEST_F(NotifyTest, TheNoticesTopicComesBack) {

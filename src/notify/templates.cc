@@ -38,6 +38,35 @@ std::string first_member(const Json& object, std::initializer_list<std::string_v
   return {};
 }
 
+std::string texts_of(const Json& detail, const char* key) {
+  std::vector<std::string> parts;
+  for (const Json& part : base::array_or_empty(detail, key))
+    if (part.is_string()) parts.push_back(part.get<std::string>());
+  return base::join(parts, ", ");
+}
+
+// The end of a log.
+std::vector<std::string> tail_of(const Json& detail) {
+  constexpr std::size_t kMostLines = 20;
+  std::vector<std::string> lines;
+  for (const Json& line : base::array_or_empty(detail, "lines"))
+    if (line.is_string()) lines.push_back(line.get<std::string>());
+  if (lines.size() > kMostLines)
+    lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(kMostLines));
+  return lines;
+}
+
+// What "Live" stands for; empty in evidence that does not say.
+std::string compared_with(const Json& evidence) {
+  const Json& live = base::object_or_empty(evidence, "Live");
+  const std::string version = member(live, "ModelPackageVersion");
+  const std::string basis = member(live, "Basis");
+  if (version.empty() || basis.empty()) return {};
+  return "version " + version +
+         (basis == "Endpoint" ? ", which endpoint " + member(live, "EndpointName") + " serves"
+                              : ", the newest approved; no endpoint serves this model");
+}
+
 std::vector<std::vector<std::string>> comparison(const Json& evidence) {
   const Json& metrics = base::object_or_empty(evidence, "Metrics");
   if (metrics.empty()) return {};
@@ -50,8 +79,10 @@ std::vector<std::vector<std::string>> comparison(const Json& evidence) {
       if (value.is_number()) table.push_back({name, figure(value.get<double>())});
     return table;
   }
-  std::vector<std::vector<std::string>> table{
-      {"Metric", "This version", "Live (" + version + ")", "Difference"}};
+  const bool live_now = member(live, "Basis") != "NewestApproved";
+  std::vector<std::vector<std::string>> table{{"Metric", "This version",
+                                               (live_now ? "Live (" : "Approved (") + version + ")",
+                                               "Difference"}};
   for (const auto& [name, value] : metrics.items()) {
     if (!value.is_number()) continue;
     const auto old = before.find(name);
@@ -80,7 +111,7 @@ std::string data_of(const Json& evidence) {
   return base::join(parts, ", ");
 }
 
-std::optional<Notice> registered(const store::Event& event) {
+std::optional<Notice> registered(const store::Event& event, const Background& background) {
   const Json& detail = event.detail;
   const std::string model = member(detail, "ModelPackageGroupName");
   const std::string version = member(detail, "ModelPackageVersion");
@@ -96,7 +127,9 @@ std::optional<Notice> registered(const store::Event& event) {
                        {"Commit", member(evidence, "Commit")},
                        {"Image", images_of(evidence)},
                        {"Model data", data_of(evidence)},
-                       {"Training data", member(evidence, "DataDigest")}};
+                       {"Training data", member(evidence, "DataDigest")},
+                       {"Compared with", compared_with(evidence)}};
+  notice.page.link = background.link;
   notice.page.table = comparison(evidence);
   if (waits) {
     // By number: a release's name is anybody's text and does not belong into a command.
@@ -107,7 +140,8 @@ std::optional<Notice> registered(const store::Event& event) {
   return notice;
 }
 
-std::optional<Notice> decided(const store::Event& event, bool approved) {
+std::optional<Notice> decided(const store::Event& event, const Background& background,
+                              bool approved) {
   const Json& detail = event.detail;
   const std::string model = member(detail, "ModelPackageGroupName");
   const std::string version = member(detail, "ModelPackageVersion");
@@ -120,6 +154,7 @@ std::optional<Notice> decided(const store::Event& event, bool approved) {
                        {"At", base::iso8601(event.at)},
                        {"Comment", member(detail, "ApprovalDescription")},
                        {"Commit", member(base::object_or_empty(detail, "Evidence"), "Commit")}};
+  notice.page.link = background.link;
   return notice;
 }
 
@@ -136,7 +171,7 @@ std::string parameters_of(const Json& detail) {
   return base::join(parts, ", ");
 }
 
-Notice executed(const store::Event& event, bool succeeded) {
+Notice executed(const store::Event& event, const Background& background, bool succeeded) {
   const Json& detail = event.detail;
   const std::string pipeline = first_member(detail, {"PipelineName", "PipelineDisplayName"});
   Notice notice{succeeded ? "success" : "failure", pipeline, {}};
@@ -146,22 +181,19 @@ Notice executed(const store::Event& event, bool succeeded) {
       {"Execution", first_member(detail, {"DisplayName", "PipelineExecutionDisplayName"})},
       {"Step", member(detail, "Step")},
       {"Reason", member(detail, "FailureReason")},
+      {"Job", member(detail, "JobName")},
       {"Parameters", parameters_of(detail)}};
+  notice.page.link = background.link;
   if (succeeded) return notice;
+  const std::string job = member(detail, "JobName");
+  if (std::vector<std::string> lines = tail_of(detail); !lines.empty())
+    notice.page.listings.push_back({"The end of the log of " + job, std::move(lines)});
   Listing commands{
       "See what happened",
       {"aws sagemaker list-pipeline-execution-steps --pipeline-execution-arn " + event.subject}};
-  const std::string job = first_member(detail, {"JobName", "Job"});
   if (!job.empty()) commands.lines.push_back("slipway logs " + job);
   notice.page.listings.push_back(std::move(commands));
   return notice;
-}
-
-std::string versions_of(const Json& detail) {
-  std::vector<std::string> parts;
-  for (const Json& version : base::array_or_empty(detail, "Versions"))
-    if (version.is_string()) parts.push_back(version.get<std::string>());
-  return base::join(parts, ", ");
 }
 
 Notice served(const store::Event& event, const Background& background) {
@@ -175,28 +207,17 @@ Notice served(const store::Event& event, const Background& background) {
                                                              : " failed");
   notice.page.facts = {{"Endpoint", name},
                        {"Configuration", member(detail, "EndpointConfigName")},
-                       {"Versions", versions_of(detail)},
+                       {"Model version", texts_of(detail, "Versions")},
+                       {"Image", texts_of(detail, "Images")},
+                       {"Instances", texts_of(detail, "Instances")},
+                       {"Commit", member(detail, "Commit")},
                        {"Reason", member(detail, "FailureReason")}};
+  notice.page.link = background.link;
   if (event.type != "Endpoint.Failed") {
     notice.page.facts.emplace_back("URL", background.url + "/endpoints/" + name + "/invocations");
   }
   if (!in_service) notice.page.listings = {{"See what happened", {"slipway logs " + name}}};
   return notice;
-}
-
-std::vector<std::string> tail_of(const Json& failure) {
-  for (const char* key : {"lines", "last_lines", "trace"}) {
-    const auto found = failure.find(key);
-    if (found == failure.end()) continue;
-    if (found->is_string())
-      return base::split(base::trim(found->get_ref<const std::string&>()), '\n');
-    std::vector<std::string> lines;
-    if (found->is_array())
-      for (const Json& line : *found)
-        if (line.is_string()) lines.push_back(line.get<std::string>());
-    return lines;
-  }
-  return {};
 }
 
 std::optional<Notice> tested(const store::Event& event, const Background& background) {
@@ -220,15 +241,16 @@ std::optional<Notice> tested(const store::Event& event, const Background& backgr
   // A pipeline that succeeded has forgiven its failed jobs.
   for (const Json& failure : failed ? background.failures : std::vector<Json>()) {
     const std::string why = member(failure, "failure_reason");
-    notice.page.facts.emplace_back("Failed job",
-                                   member(failure, "name") + (why.empty() ? "" : " (" + why + ")"));
+    const std::string stage = member(failure, "stage");
+    notice.page.facts.emplace_back("Failed job", member(failure, "name") +
+                                                     (stage.empty() ? "" : ", stage " + stage) +
+                                                     (why.empty() ? "" : " (" + why + ")"));
     if (std::vector<std::string> lines = tail_of(failure); !lines.empty())
       notice.page.listings.push_back({"The end of " + member(failure, "name"), std::move(lines)});
   }
   const std::string url = first_member(detail, {"url", "web_url"});
-  notice.page.link = !url.empty() || id.size() < 2
-                         ? url
-                         : background.url + "/" + project + "/-/pipelines/" + id.substr(1);
+  notice.page.link =
+      !url.empty() || id.size() < 2 ? url : pipeline_page(background.url, event.subject);
   return notice;
 }
 
@@ -236,11 +258,11 @@ std::optional<Notice> tested(const store::Event& event, const Background& backgr
 
 std::optional<Notice> notice_of(const store::Event& event, const Background& background) {
   const std::string& type = event.type;
-  if (type == "ModelPackage.Created") return registered(event);
-  if (type == "ModelPackage.Approved") return decided(event, true);
-  if (type == "ModelPackage.Rejected") return decided(event, false);
-  if (type == "PipelineExecution.Succeeded") return executed(event, true);
-  if (type == "PipelineExecution.Failed") return executed(event, false);
+  if (type == "ModelPackage.Created") return registered(event, background);
+  if (type == "ModelPackage.Approved") return decided(event, background, true);
+  if (type == "ModelPackage.Rejected") return decided(event, background, false);
+  if (type == "PipelineExecution.Succeeded") return executed(event, background, true);
+  if (type == "PipelineExecution.Failed") return executed(event, background, false);
   if (type == "Pipeline.Finished") return tested(event, background);
   if (type == "Endpoint.InService" || type == "Endpoint.Failed" || type == "Endpoint.RolledBack")
     return served(event, background);
@@ -260,6 +282,19 @@ Json machine_message(const store::Event& event, const Notice& notice) {
   return {{"type", event.type},           {"at", base::iso8601_millis(event.at)},
           {"subject", event.subject},     {"title", notice.page.title},
           {"text", to_text(notice.page)}, {"detail", event.detail}};
+}
+
+std::string commit_of(const store::Event& event) {
+  const std::string evidence = member(base::object_or_empty(event.detail, "Evidence"), "Commit");
+  if (!evidence.empty()) return evidence;
+  const std::string given = member(base::object_or_empty(event.detail, "Parameters"), "Commit");
+  return given.empty() ? member(event.detail, "Commit") : given;
+}
+
+std::string pipeline_page(const std::string& url, const std::string& subject) {
+  const std::size_t hash = subject.rfind('#');
+  if (hash == std::string::npos) return {};
+  return url + "/" + subject.substr(0, hash) + "/-/pipelines/" + subject.substr(hash + 1);
 }
 
 std::string project_of(const store::Event& event) {

@@ -17,6 +17,7 @@ inline constexpr const char* kNoticesTopic = "slipway-notices";
 // What templates need beside the event.
 struct Background {
   std::string url;             // this server
+  std::string link;            // the page of CI of the event's commit, or empty
   std::string ref_before;      // last status of CI on the ref: "failed", or empty
   std::vector<Json> failures;  // details of the pipeline's failed Job.Finished events
 };
@@ -34,6 +35,11 @@ std::optional<Notice> notice_of(const store::Event& event, const Background& bac
 Json attributes_of(const store::Event& event, const Notice& notice);
 // What programs get: {"type", "at", "subject", "title", "text", "detail"}.
 Json machine_message(const store::Event& event, const Notice& notice);
+
+// The commit that a version or an execution came from; empty where it does not say.
+std::string commit_of(const store::Event& event);
+// The page of the CI pipeline "<project path>#<id>".
+std::string pipeline_page(const std::string& url, const std::string& subject);
 
 // CI: "<project path>#<id>" of a pipeline's or a job's event.
 std::string project_of(const store::Event& event);

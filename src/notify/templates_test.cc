@@ -60,6 +60,27 @@ Reject:
 )");
 }
 
+TEST(Templates, SayWhatLiveStandsFor) {
+  store::Event registered = kRegistered;
+  Json& live = registered.detail["Evidence"]["Live"];
+  live["Basis"] = "Endpoint";
+  live["EndpointName"] = "tumour-live";
+  Background background = kBackground;
+  background.link = "http://127.0.0.1:4700/health/tumour/-/pipelines/3";
+  const std::string served = text_of(registered, background);
+  EXPECT_NE(served.find("Compared with:  version 6, which endpoint tumour-live serves\n"),
+            std::string::npos)
+      << served;
+  EXPECT_NE(served.find("  Live (6)  "), std::string::npos);
+  EXPECT_TRUE(served.ends_with("\n" + background.link + "\n"));
+  live["Basis"] = "NewestApproved";
+  const std::string approved = text_of(registered);
+  EXPECT_NE(approved.find("version 6, the newest approved; no endpoint serves this model\n"),
+            std::string::npos)
+      << approved;
+  EXPECT_NE(approved.find("  Approved (6)  "), std::string::npos);
+}
+
 TEST(Templates, TheFirstVersionHasNothingToCompareWith) {
   EXPECT_EQ(text_of(event("ModelPackage.Created", kVersion, R"({
               "ModelPackageGroupName": "tumour", "ModelPackageVersion": 1,
@@ -117,6 +138,13 @@ Parameters:  Epochs=3, Rate=0.1
 See what happened:
     aws sagemaker list-pipeline-execution-steps --pipeline-execution-arn )" +
                 std::string(kArn) + "\n");
+  const std::string with_log = text_of(event("PipelineExecution.Failed", kArn, R"({
+      "PipelineName": "train", "Step": "Evaluate", "FailureReason": "exit 1",
+      "JobName": "evaluate-7", "lines": ["loading", "no data"]})"));
+  EXPECT_NE(with_log.find("Job:       evaluate-7\n"), std::string::npos) << with_log;
+  EXPECT_NE(with_log.find("The end of the log of evaluate-7:\n    loading\n    no data\n"),
+            std::string::npos);
+  EXPECT_NE(with_log.find("    slipway logs evaluate-7\n"), std::string::npos);
   EXPECT_EQ(text_of(event("PipelineExecution.Succeeded", kArn,
                           R"({"PipelineName": "train", "DisplayName": "nightly"})")),
             "Pipeline train succeeded\n\nPipeline:   train\nExecution:  nightly\n");
@@ -132,6 +160,19 @@ TEST(Templates, EndpointsSayWhereTheyAre) {
 
 Endpoint:       tumour
 Configuration:  tumour-7
+URL:            http://127.0.0.1:4700/endpoints/tumour/invocations
+)");
+  EXPECT_EQ(text_of(event("Endpoint.InService", kArn, R"({
+              "EndpointName": "tumour", "EndpointConfigName": "tumour-7",
+              "Versions": ["tumour 7"], "Images": ["here/tumour@sha256:i"],
+              "Instances": ["2 x ml.m5.large"]})")),
+            R"(Endpoint tumour is in service
+
+Endpoint:       tumour
+Configuration:  tumour-7
+Model version:  tumour 7
+Image:          here/tumour@sha256:i
+Instances:      2 x ml.m5.large
 URL:            http://127.0.0.1:4700/endpoints/tumour/invocations
 )");
   EXPECT_EQ(text_of(event("Endpoint.Failed", kArn, R"({
@@ -158,7 +199,8 @@ TEST(Templates, CiSpeaksUpWhenItFailsAndWhenItIsFixed) {
   };
   Background background = kBackground;
   background.failures = {Json::parse(
-      R"({"name": "test", "failure_reason": "script_failure", "lines": ["1 failed", "exit 1"]})")};
+      R"({"name": "test", "stage": "check", "failure_reason": "script_failure",
+          "lines": ["1 failed", "exit 1"]})")};
   EXPECT_EQ(text_of(finished("failed"), background), R"(CI failed: health/tumour main
 
 Project:     health/tumour
@@ -166,7 +208,7 @@ Ref:         main
 Commit:      4f2a9c1
 Pipeline:    #12
 Started by:  push
-Failed job:  test (script_failure)
+Failed job:  test, stage check (script_failure)
 
 The end of test:
     1 failed

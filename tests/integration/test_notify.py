@@ -435,7 +435,7 @@ def test_a_new_version_is_told_with_its_figures(server, web):
     assert "good &lt;enough&gt;" in approved
     second = register(0.875)
     told = web.wait("/notices", 3)[1]
-    for part in ("slipway approve tumour 2", "0.875", "0.75", "+0.125", "Live (1)", "4f2a9c1"):
+    for part in ("slipway approve tumour 2", "0.875", "0.75", "+0.125", "Approved (1)", "4f2a9c1"):
         assert part in told, part
     described = sagemaker.describe_model_package(ModelPackageName=second)
     assert described["CustomerMetadataProperties"] == {"commit": "4f2a9c1"}
