@@ -1,6 +1,8 @@
 #include "notify/notice.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <utility>
 
 #include "base/strings.h"
 
@@ -30,6 +32,22 @@ std::string one_line(std::string_view text) {
   std::string result(text);
   std::replace_if(
       result.begin(), result.end(), [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
+  return result;
+}
+
+// With a text in the place of each of these characters.
+std::string replaced(std::string_view text,
+                     std::initializer_list<std::pair<char, std::string_view>> by) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    const auto* const found =
+        std::find_if(by.begin(), by.end(), [c](const auto& each) { return each.first == c; });
+    if (found == by.end())
+      result += c;
+    else
+      result += found->second;
+  }
   return result;
 }
 
@@ -99,39 +117,12 @@ void add_facts(Json& blocks, const Page& page) {
 }  // namespace
 
 std::string escape_html(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (const char c : text) {
-    if (c == '&')
-      result += "&amp;";
-    else if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else if (c == '"')
-      result += "&quot;";
-    else if (c == '\'')
-      result += "&#39;";
-    else
-      result += c;
-  }
-  return result;
+  return replaced(text,
+                  {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}});
 }
 
 std::string escape_slack(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (const char c : text) {
-    if (c == '&')
-      result += "&amp;";
-    else if (c == '<')
-      result += "&lt;";
-    else if (c == '>')
-      result += "&gt;";
-    else
-      result += c;
-  }
-  return result;
+  return replaced(text, {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}});
 }
 
 std::string to_text(const Page& page) {
