@@ -254,6 +254,26 @@ std::optional<Notice> tested(const store::Event& event, const Background& backgr
   return notice;
 }
 
+Notice asked(const store::Event& event) {
+  const Json& detail = event.detail;
+  const std::string pipeline = member(detail, "PipelineName");
+  const std::string step = member(detail, "Step");
+  const std::string token = member(detail, "CallbackToken");
+  Notice notice{"approval", pipeline, {}};
+  notice.page.title = "Pipeline " + pipeline + " waits for an answer to " + step;
+  notice.page.facts = {{"Pipeline", pipeline},
+                       {"Step", step},
+                       {"Execution", event.subject},
+                       {"Callback token", token}};
+  for (const auto& [name, value] : base::object_or_empty(detail, "Arguments").items())
+    notice.page.facts.emplace_back(
+        name, value.is_string() ? value.get<std::string>() : base::dump_json(value));
+  const std::string command = "aws sagemaker send-pipeline-execution-step-";
+  notice.page.listings = {{"Go on", {command + "success --callback-token " + token}},
+                          {"Give up", {command + "failure --callback-token " + token}}};
+  return notice;
+}
+
 }  // namespace
 
 std::optional<Notice> notice_of(const store::Event& event, const Background& background) {
@@ -263,6 +283,7 @@ std::optional<Notice> notice_of(const store::Event& event, const Background& bac
   if (type == "ModelPackage.Rejected") return decided(event, background, false);
   if (type == "PipelineExecution.Succeeded") return executed(event, background, true);
   if (type == "PipelineExecution.Failed") return executed(event, background, false);
+  if (type == "PipelineExecution.CallbackWaiting") return asked(event);
   if (type == "Pipeline.Finished") return tested(event, background);
   if (type == "Endpoint.InService" || type == "Endpoint.Failed" || type == "Endpoint.RolledBack")
     return served(event, background);

@@ -152,6 +152,28 @@ See what happened:
             "none");
 }
 
+TEST(Templates, CallbacksSayHowToAnswer) {
+  const store::Event asked = event("PipelineExecution.CallbackWaiting", "arn:execution", R"({
+      "PipelineName": "train", "Step": "Ask", "CallbackToken": "tok",
+      "Arguments": {"question": "<why?>", "count": 3}})");
+  EXPECT_EQ(text_of(asked), R"(Pipeline train waits for an answer to Ask
+
+Pipeline:        train
+Step:            Ask
+Execution:       arn:execution
+Callback token:  tok
+count:           3
+question:        <why?>
+
+Go on:
+    aws sagemaker send-pipeline-execution-step-success --callback-token tok
+
+Give up:
+    aws sagemaker send-pipeline-execution-step-failure --callback-token tok
+)");
+  EXPECT_EQ(notice_of(asked, kBackground)->outcome, "approval");
+}
+
 TEST(Templates, EndpointsSayWhereTheyAre) {
   constexpr const char* kArn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/tumour";
   EXPECT_EQ(text_of(event("Endpoint.InService", kArn,

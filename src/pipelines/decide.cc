@@ -148,6 +148,7 @@ class Deciding {
     if (!seen.subject.empty()) detail["Subject"] = seen.subject;
     if (!seen.metadata.is_null()) detail["Metadata"] = seen.metadata;
     if (!seen.cache_key.empty()) detail["CacheKey"] = seen.cache_key;
+    if (!seen.output.is_null()) detail["Arguments"] = seen.output;
     record(Happening::kStepStarted, seen.step, std::move(detail));
   }
 

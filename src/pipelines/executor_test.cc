@@ -183,13 +183,24 @@ TEST_F(ExecutorTest, StopsAndRetries) {
 }
 
 TEST_F(ExecutorTest, AnswersCallbacksOnce) {
-  create("Demo", {Json{{"Name", "Ask"}, {"Type", "Callback"}, {"SqsQueueUrl", "q"}}});
+  create("Demo", {Json{{"Name", "Ask"},
+                       {"Type", "Callback"},
+                       {"SqsQueueUrl", "q"},
+                       {"Arguments", {{"question", "why?"}}}}});
   executor_->start();
   const std::string arn = start("Demo");
   ASSERT_TRUE(services_.eventually([&] { return !store_.open_waits().empty(); }));
   const std::string token =
       base::text_or(executions_->steps(kAccount, arn)[0].metadata["Callback"], "CallbackToken");
   const Json answer{{"CallbackToken", token}, {"ClientRequestToken", "once"}};
+  const auto asked =
+      database_->read([](store::Reader& reader) { return store::events_after(reader, 1, 1); });
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0].type, "PipelineExecution.CallbackWaiting");
+  EXPECT_EQ(asked[0].subject, arn);
+  EXPECT_EQ(asked[0].detail["CallbackToken"], token);
+  EXPECT_EQ(asked[0].detail["Step"], "Ask");
+  EXPECT_EQ(asked[0].detail["Arguments"], (Json{{"question", "why?"}}));
 
   EXPECT_EQ(executions_->answer(kAccount, answer, true)["PipelineExecutionArn"], arn);
   EXPECT_EQ(ended(arn)["PipelineExecutionStatus"], "Succeeded");

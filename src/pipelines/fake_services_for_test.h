@@ -120,6 +120,7 @@ class FakeServices final : public StepServices {
       const std::string token = callback_token(task.key.id, step, task.effect.attempt);
       seen.subject = "callback/" + token;
       seen.metadata = {{"Callback", {{"CallbackToken", token}}}};
+      seen.output = task.effect.arguments;
     }
     const auto failure = failures_.find(step);
     if (failure != failures_.end() && failure->second.times-- > 0) {

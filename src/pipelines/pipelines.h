@@ -6,7 +6,9 @@
 // A step is recorded before what it starts is started, with a token that makes starting it again
 // after a crash find the same job. Events in the outbox: PipelineExecution.Started,
 // PipelineExecution.Succeeded, PipelineExecution.Failed, PipelineExecution.Stopped (subject: the
-// execution's ARN; detail: PipelineName, DisplayName, Parameters, FailureReason, Step).
+// execution's ARN; detail: PipelineName, DisplayName, Parameters, FailureReason, Step), and for
+// Callback steps PipelineExecution.CallbackWaiting (PipelineName, Step, CallbackToken, SqsQueueUrl,
+// Arguments).
 
 #include <chrono>
 #include <cstddef>

@@ -26,7 +26,7 @@ enum class Happening {
   kExecutionRetried,   // what failed or was stopped runs again
   kExecutionEnded,     // {Status, FailureReason?}
   kStepStarting,       // {Attempt, Name, Token, Ready}: recorded before anything is started
-  kStepStarted,        // {Subject?, Metadata?, CacheKey?}: what was started
+  kStepStarted,        // {Subject?, Metadata?, CacheKey?, Arguments?}: what was started
   kStepRetrying,       // {NotBefore, Reason}
   kStepStopping,
   kStepStopped,    // {Reason?}

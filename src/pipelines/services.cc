@@ -333,10 +333,11 @@ Observation SageMakerServices::call_function(const Task& task, const Json& argum
   return seen;
 }
 
-Observation SageMakerServices::wait_for_callback(const Task& task, const Json&) const {
+Observation SageMakerServices::wait_for_callback(const Task& task, const Json& arguments) const {
   const std::string token = callback_token(task.key.id, task.step().name, task.effect.attempt);
   Observation seen = observed(task, What::kStarted);
   seen.subject = "callback/" + token;
+  seen.output = arguments.is_null() ? Json::object() : arguments;  // what is asked
   seen.metadata = {
       {"Callback", {{"CallbackToken", token}, {"SqsQueueUrl", text_in_join(task.effect.target)}}}};
   return seen;

@@ -80,6 +80,23 @@ ExecutionInfo info_of(const store::Resource& execution) {
   return info;
 }
 
+// Somebody is to answer a Callback step.
+void append_question(store::Transaction& transaction, const Run& run, const HistoryEvent& event) {
+  const Json& callback =
+      base::object_or_empty(base::object_or_empty(event.detail, "Metadata"), "Callback");
+  store::append(transaction,
+                {.at = event.at,
+                 .account = run.info.account,
+                 .type = "PipelineExecution.CallbackWaiting",
+                 .subject = run.info.arn,
+                 .detail = {{"PipelineName", run.info.pipeline},
+                            {"PipelineArn", run.info.pipeline_arn},
+                            {"Step", event.step},
+                            {"CallbackToken", base::text_or(callback, "CallbackToken")},
+                            {"SqsQueueUrl", base::text_or(callback, "SqsQueueUrl")},
+                            {"Arguments", event.detail["Arguments"]}}});
+}
+
 }  // namespace
 
 PipelineStore::PipelineStore(store::Database& database, const base::Clock& clock)
@@ -162,6 +179,7 @@ void PipelineStore::record_event(store::Transaction& transaction, const Run& run
         " values (?, ?, ?, ?, ?, 1) on conflict (subject, execution, step)"
         " do update set attempt = excluded.attempt, open = 1",
         {subject, info.id, event.step, info.account, state.attempt});
+    if (event.detail.contains("Arguments")) append_question(transaction, run, event);
   }
   if (ends_step(event.what) && !state.subject.empty()) {
     transaction.execute("update pipeline_waits set open = 0 where execution = ? and step = ?",

@@ -173,3 +173,15 @@ def test_an_endpoint_and_what_comes_after_it(world):
     for part in ("Live (1)", "0.75", "0.5", "+0.25", "slipway approve kidney 3"):
         assert part in note, (part, note)
     sagemaker.delete_endpoint(EndpointName="kidney-live")
+
+
+def test_a_callback_can_be_answered_from_its_notice(world):
+    sagemaker = world.server.client("sagemaker")
+    create(sagemaker, "asks", {"Name": "Ask", "Type": "Callback", "SqsQueueUrl": "https://sqs/none",
+                               "Arguments": {"question": "is it good?"}, "OutputParameters": []})
+    arn = start(sagemaker, "asks")
+    note = shown(world.slack.wait("Pipeline asks waits for an answer to Ask"))
+    assert "*question*\nis it good?" in note
+    token = note.split("*Callback token*\n")[1].split("\n")[0]
+    sagemaker.send_pipeline_execution_step_success(CallbackToken=token)
+    assert ended(sagemaker, arn)["PipelineExecutionStatus"] == "Succeeded"
