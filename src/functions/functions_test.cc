@@ -313,6 +313,7 @@ TEST_F(FunctionsTest, CarriesOutEventsAndTriesAgain) {
     return rows;
   };
   EXPECT_TRUE(eventually([&] { return waiting() == 0; }));
+  EXPECT_TRUE(logged("event", "attempt of good")) << "lines come after their invocation's end";
   EXPECT_EQ(count("attempt of good"), 1);
 }
 
