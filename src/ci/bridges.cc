@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "ci/merge_request.h"
 
 namespace slipway::ci {
 namespace {
@@ -141,10 +142,11 @@ void Bridges::run(Id id) const {
   try {
     request.variables = variables_.passed_on(*row, *pipeline);
     if (plan.child) {
-      request.ref = (pipeline->tag ? "refs/tags/" : "refs/heads/") + pipeline->ref;
+      request.ref = full_ref(pipeline->ref, pipeline->tag);
       request.sha = pipeline->sha;
       request.before_sha = pipeline->before_sha;
       request.parent = pipeline->id;
+      request.merge_request = merge_request_of(*pipeline);
       const Json& given = trigger.include;
       request.configuration =
           base::dump_json({{"include", given.is_array() ? given : Json::array({given})}});

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "ci/masker.h"
+#include "ci/merge_request.h"
 #include "ci/state.h"
 
 namespace slipway::ci {
@@ -81,7 +82,7 @@ void Ci::State::check_may_run(const forge::User& user, const Pipeline& of) const
   const auto project = workshop.forge.project(of.project);
   if (!project) throw Error("NotFound", "404 Project Not Found", 404);
   const forge::Identity identity = identity_of_user(user);
-  const std::string ref = (of.tag ? "refs/tags/" : "refs/heads/") + of.ref;
+  const std::string ref = full_ref(of.ref, of.tag);
   if (workshop.forge.access(identity, *project) < forge::Access::kDeveloper ||
       (workshop.forge.is_protected(*project, ref) &&
        !workshop.forge.can_push(identity, *project, ref))) {
@@ -151,6 +152,10 @@ std::vector<std::string> Ci::pushed(const forge::Push& push) {
         {{"project", project->full_path}, {"reason", error.what()}});
     return {};
   }
+}
+
+void Ci::open_merge_requests_by(OpenMergeRequests find) {
+  state_->creation.open_merge_requests_by(std::move(find));
 }
 
 Pipeline Ci::create_pipeline(const forge::User& user, const NewPipeline& request) {

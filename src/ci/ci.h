@@ -59,6 +59,9 @@ class Ci {
   // For Forge::on_push: makes the pipeline and returns the lines for the person who pushes.
   std::vector<std::string> pushed(const forge::Push& push);
 
+  // Without it no branch has open merge requests. At most one.
+  void open_merge_requests_by(OpenMergeRequests find);
+
   // Broken configuration makes a failed pipeline with yaml_errors. Throws Error{Invalid} with
   // {"base": [...]} where there is no ref, no file, or nothing to run.
   Pipeline create_pipeline(const forge::User& user, const NewPipeline& request);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "ci/masker.h"
+#include "ci/merge_request.h"
 #include "ci/predefined.h"
 #include "ci/resources.h"
 #include "ci/source.h"
@@ -89,8 +90,9 @@ void Creation::find_commit(Draft& draft) const {
     sha = draft.repository.resolve("refs/tags/" + ref);
     pipeline.tag = sha.has_value();
   }
-  // A child runs on its parent's commit, wherever the branch is now.
-  if (!sha && request.parent && !request.sha.empty()) {
+  // A child runs on its parent's commit, and a merge request's pipeline on the one that was pushed,
+  // wherever the branch is now.
+  if (!sha && (request.parent || is_merge_request_ref(ref)) && !request.sha.empty()) {
     pipeline.tag = only_tag;
     sha = request.sha;
   }
@@ -106,15 +108,35 @@ void Creation::find_commit(Draft& draft) const {
       if (each.name == "refs/tags/" + ref) tag_message = each.message;
     }
   }
-  const std::string full_ref = (pipeline.tag ? "refs/tags/" : "refs/heads/") + ref;
-  pipeline.context = {{"path", draft.project.full_path},
-                      {"protected", workshop_.forge.is_protected(draft.project, full_ref)},
-                      {"timeout", draft.project.build_timeout.count()},
-                      {"commit",
-                       {{"message", commit->message},
-                        {"author", commit->author.name + " <" + commit->author.email + ">"},
-                        {"timestamp", base::iso8601(commit->author.at)},
-                        {"tag_message", tag_message}}}};
+  pipeline.context = {
+      {"path", draft.project.full_path},
+      {"protected", workshop_.forge.is_protected(draft.project, full_ref(ref, pipeline.tag))},
+      {"timeout", draft.project.build_timeout.count()},
+      {"commit",
+       {{"message", commit->message},
+        {"author", commit->author.name + " <" + commit->author.email + ">"},
+        {"timestamp", base::iso8601(commit->author.at)},
+        {"tag_message", tag_message}}}};
+  note_merge_requests(draft);
+}
+
+void Creation::note_merge_requests(Draft& draft) const {
+  Pipeline& pipeline = draft.pipeline;
+  const Json& facts = draft.making.request.merge_request;
+  if (facts.is_object()) pipeline.context["merge_request"] = facts;
+  if (pipeline.tag) return;
+  OpenMergeRequests open;
+  {
+    const std::lock_guard lock(mutex_);
+    open = open_merge_requests_;
+  }
+  const std::string found = open ? open(pipeline.project, source_ref(pipeline)) : "";
+  if (!found.empty()) pipeline.context["open_merge_requests"] = found;
+}
+
+void Creation::open_merge_requests_by(OpenMergeRequests find) {
+  const std::lock_guard lock(mutex_);
+  open_merge_requests_ = std::move(find);
 }
 
 void Creation::check_rights(const Draft& draft) const {
@@ -123,10 +145,9 @@ void Creation::check_rights(const Draft& draft) const {
   if (workshop_.forge.access(identity, draft.project) < forge::Access::kDeveloper) {
     refuse("Insufficient permissions to create a new pipeline");
   }
-  const std::string full_ref =
-      (draft.pipeline.tag ? "refs/tags/" : "refs/heads/") + draft.pipeline.ref;
+  const std::string ref = full_ref(draft.pipeline.ref, draft.pipeline.tag);
   if (base::boolean_or(draft.pipeline.context, "protected", false) &&
-      !workshop_.forge.can_push(identity, draft.project, full_ref)) {
+      !workshop_.forge.can_push(identity, draft.project, ref)) {
     refuse("You do not have sufficient permission to run a pipeline on '" + draft.pipeline.ref +
            "'. Please select a different branch or contact your administrator for assistance.");
   }
@@ -173,8 +194,11 @@ void Creation::compile_text(Draft& draft, const std::string& text, bool every_jo
   context.predefined = variables_.predefined(draft.project, draft.pipeline, draft.user);
   context.outer = variables_.outer(draft.project, draft.pipeline);
   context.every_job = every_job;
+  // What a merge request changes is all that it brings, and not its last push alone.
+  const std::string before =
+      base::text_or(merge_request_of(draft.pipeline), "base_sha", draft.pipeline.before_sha);
   ForgeSource source(workshop_.forge, identity_of_user(draft.user), draft.project,
-                     draft.pipeline.sha, draft.pipeline.before_sha);
+                     draft.pipeline.sha, before);
   source.artifacts_by(draft.making.read_artifact);
   draft.result = ci_config::compile(text, context, source);
   hide_secrets(draft.result, context.outer);

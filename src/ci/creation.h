@@ -3,6 +3,7 @@
 // From a request to a pipeline: its commit, its configuration, its jobs.
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -37,9 +38,13 @@ class Creation {
   ci_config::Result lint(const forge::User& user, Id project, const std::string& content,
                          const std::string& ref, bool dry_run) const;
 
+  // As Ci::open_merge_requests_by().
+  void open_merge_requests_by(OpenMergeRequests find);
+
  private:
   struct Draft;
   void find_commit(Draft& draft) const;
+  void note_merge_requests(Draft& draft) const;
   void check_rights(const Draft& draft) const;
   void compile(Draft& draft) const;
   void compile_text(Draft& draft, const std::string& text, bool every_job) const;
@@ -49,6 +54,8 @@ class Creation {
   const Workshop& workshop_;
   const Settings& settings_;
   const JobVariables& variables_;
+  mutable std::mutex mutex_;
+  OpenMergeRequests open_merge_requests_;  // guarded by mutex_
 };
 
 }  // namespace slipway::ci

@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "ci/merge_request.h"
 
 namespace slipway::ci {
 namespace {
@@ -114,9 +115,11 @@ Variables pipeline_variables(const Pipeline& pipeline, const std::string& schedu
   add(all, "CI_COMMIT_SHORT_SHA", pipeline.sha.substr(0, 8));
   add(all, "CI_COMMIT_BEFORE_SHA",
       pipeline.before_sha.empty() ? forge::kNoCommit : pipeline.before_sha);
-  add(all, "CI_COMMIT_REF_NAME", pipeline.ref);
-  add(all, "CI_COMMIT_REF_SLUG", ci_config::slug(pipeline.ref));
-  add(all, pipeline.tag ? "CI_COMMIT_TAG" : "CI_COMMIT_BRANCH", pipeline.ref);
+  add(all, "CI_COMMIT_REF_NAME", source_ref(pipeline));
+  add(all, "CI_COMMIT_REF_SLUG", ci_config::slug(source_ref(pipeline)));
+  if (!is_merge_request_ref(pipeline.ref)) {
+    add(all, pipeline.tag ? "CI_COMMIT_TAG" : "CI_COMMIT_BRANCH", pipeline.ref);
+  }
   if (pipeline.tag) add_raw(all, "CI_COMMIT_TAG_MESSAGE", base::text_or(commit, "tag_message"));
   add_raw(all, "CI_COMMIT_MESSAGE", message);
   add_raw(all, "CI_COMMIT_TITLE", message.substr(0, title_end));
@@ -128,6 +131,8 @@ Variables pipeline_variables(const Pipeline& pipeline, const std::string& schedu
   add_raw(all, "CI_COMMIT_AUTHOR", base::text_or(commit, "author"));
   add(all, "CI_COMMIT_REF_PROTECTED",
       base::boolean_or(pipeline.context, "protected", false) ? "true" : "false");
+  const Variables more = merge_request_variables(pipeline);
+  all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 

@@ -2,13 +2,18 @@
 
 // What CI is asked for.
 
+#include <functional>
 #include <optional>
 #include <string>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "ci/types.h"
 
 namespace slipway::ci {
+
+// The open merge requests of a branch, as CI_OPEN_MERGE_REQUESTS has them: "group/project!7,…".
+using OpenMergeRequests = std::function<std::string(Id project, const std::string& branch)>;
 
 struct NewPipeline {
   Id project = 0;
@@ -21,6 +26,8 @@ struct NewPipeline {
   std::string once;
   std::optional<Id> schedule, upstream_job, parent;
   std::optional<std::string> configuration;  // of a child pipeline: its own text
+  // json_of(MergeRequestFacts), with its ref and `sha`; null: not for a merge request.
+  Json merge_request;
 };
 
 struct PipelineFilter {

@@ -70,10 +70,13 @@ bool matches_ref(std::string pattern, const Run& run, const std::string& project
     pattern.resize(at);
   }
   const Context& context = run.context;
-  const bool merge_request = context.pipeline_source == "merge_request_event";
+  // Its children are known by their ref.
+  const bool merge_request = context.pipeline_source == "merge_request_event" ||
+                             context.ref.starts_with("refs/merge-requests/");
   if (pattern == "tags" && context.tag) return true;
   if (pattern == "branches" && !context.tag && !merge_request) return true;
   if (is_source(pattern, context.pipeline_source)) return true;
+  if (merge_request) return false;
   if (Regex::looks_like(pattern)) {
     const auto regex = Regex::parse(pattern);
     return regex && regex->matches(context.ref);

@@ -179,6 +179,14 @@ TEST(OnlyExceptMergeRequests, AreLeftOutByDefault) {
   const Context context = on_branch("topic", "merge_request_event");
   EXPECT_FALSE(is_in("when: always", context));
   EXPECT_TRUE(is_in("only: [merge_requests]", context));
+  // Its ref is no branch, whatever the patterns say.
+  EXPECT_FALSE(is_in("only: [topic]", context));
+  EXPECT_FALSE(is_in("only: [/.*/]", context));
+  EXPECT_FALSE(is_in("except: [merge_requests]", context));
+  const Context child = on_branch("refs/merge-requests/7/head", "parent_pipeline");
+  EXPECT_FALSE(is_in("when: always", child));
+  EXPECT_FALSE(is_in("only: [branches]", child));
+  EXPECT_TRUE(is_in("rules: [{if: '$CI_PIPELINE_SOURCE == \"parent_pipeline\"'}]", child));
 }
 
 TEST(Workflow, DecidesWhetherThereIsAPipeline) {

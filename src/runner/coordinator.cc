@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/strings.h"
+#include "ci/merge_request.h"
 #include "runner/coordinator_call.h"
 #include "runner/decide.h"
 #include "runner/payload.h"
@@ -221,8 +222,7 @@ net::Response Coordinator::request_job(const Call& call) {
   facts.url = url_();
   facts.now = base::SystemClock().now();
   facts.is_protected = forge_.is_protected(
-      assignment->project,
-      (assignment->pipeline.tag ? "refs/tags/" : "refs/heads/") + assignment->pipeline.ref);
+      assignment->project, ci::full_ref(assignment->pipeline.ref, assignment->pipeline.tag));
   facts.last_change = [&](const std::string& path) {
     const auto commits =
         forge_.repository(assignment->project.id).history(assignment->pipeline.sha, path, 0, 1);

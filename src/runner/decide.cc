@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "ci/merge_request.h"
 
 namespace slipway::runner {
 namespace {
@@ -253,7 +254,7 @@ std::vector<std::string> refspecs(const ci::Pipeline& pipeline, int depth) {
     result.push_back("+refs/tags/*:refs/tags/*");
   } else if (pipeline.tag) {
     result.push_back("+refs/tags/" + pipeline.ref + ":refs/tags/" + pipeline.ref);
-  } else {
+  } else if (!ci::is_merge_request_ref(pipeline.ref)) {
     result.push_back("+refs/heads/" + pipeline.ref + ":refs/remotes/origin/" + pipeline.ref);
   }
   return result;

@@ -107,6 +107,13 @@ TEST(Refspecs, NameThePipelineFirst) {
   EXPECT_EQ(refspecs(pipeline, 5).at(1), "+refs/tags/main:refs/tags/main");
 }
 
+TEST(Refspecs, NameNoBranchForAMergeRequest) {
+  ci::Pipeline pipeline;
+  pipeline.id = 7;
+  pipeline.ref = "refs/merge-requests/3/head";
+  EXPECT_EQ(refspecs(pipeline, 20), std::vector<std::string>{"+refs/pipelines/7:refs/pipelines/7"});
+}
+
 TEST(DepthOf, PrefersTheVariable) {
   forge::Project project;
   EXPECT_EQ(depth_of(project, {}), 20);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "ci/merge_request.h"
 #include "containers/directory.h"
 #include "store/files.h"
 
@@ -24,8 +25,8 @@ constexpr base::Millis kLookEvery = 1000;               // for a cancellation
 constexpr std::chrono::seconds kAfterStopPatience{30};  // beyond after_script's own time
 
 bool is_protected(const Workshop& workshop, const ci::Assignment& assignment) {
-  const std::string kind = assignment.pipeline.tag ? "refs/tags/" : "refs/heads/";
-  return workshop.forge.is_protected(assignment.project, kind + assignment.pipeline.ref);
+  const ci::Pipeline& pipeline = assignment.pipeline;
+  return workshop.forge.is_protected(assignment.project, ci::full_ref(pipeline.ref, pipeline.tag));
 }
 
 PlanFacts facts_of(const Workshop& workshop, const ci::Assignment& assignment, const JobRow& row,
