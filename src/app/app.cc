@@ -138,7 +138,9 @@ class Slipway final : public App {
             ci_, forge_, [this] { return endpoint_; }, data_ / "spool"),
         executor_(ci_, forge_, images_, *engine_, *database_, clock_, executor_options()),
         gitlab_(forge_, ci_, *database_, clock_, events_,
-                {.url = [this] { return endpoint_; }, .spool = &spool_}),
+                {.url = [this] { return endpoint_; },
+                 .spool = &spool_,
+                 .account = options_.account}),
         router_({api_, registry_, coordinator_, gitlab_, git_, airflow_, notify_, functions_}),
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
@@ -146,7 +148,7 @@ class Slipway final : public App {
     models_.compare_with(
         [this](const std::string& account) { return served_models(endpoints_, account); });
     forge_.job_tokens_by([this](std::string_view token) { return ci_.identity_of(token); });
-    forge_.on_push([this](const forge::Push& push) { return ci_.pushed(push); });
+    forge_.on_push([this](const forge::Push& push) { return gitlab_.pushed(push); });
     jobs_.start();
     endpoints_.start();
     net::ServerOptions server_options;

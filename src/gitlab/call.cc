@@ -86,6 +86,14 @@ forge::Project Call::project_with_jobs() const {
   return found;
 }
 
+void Call::require_code(const forge::Project& project) const {
+  const bool open = project.visibility == forge::Visibility::kPublic ||
+                    (project.visibility == forge::Visibility::kInternal && identity);
+  if (open || access(project) >= Access::kReporter) return;
+  if (!identity) unauthorized();
+  forbidden();
+}
+
 void Call::require_trace(const forge::Project& project, const ci::Job& job) const {
   if (!job.debug_trace || access(project) >= Access::kDeveloper) return;
   if (!identity) unauthorized();

@@ -18,6 +18,7 @@
 
 namespace slipway::gitlab {
 
+class MergeRequests;
 class Webhooks;
 
 // What every function may use. All outlive the calls.
@@ -26,6 +27,7 @@ struct Services {
   ci::Ci& ci;
   const base::Clock& clock;
   Webhooks& webhooks;
+  MergeRequests& merge_requests;
   const GitlabOptions& options;
   store::Spool& spool;  // archives on their way out
   std::mutex edits;     // held while something is read, changed and written back
@@ -58,6 +60,8 @@ struct Call {
   forge::Project project_named(const std::string& id_or_path, forge::Access least) const;
   // The same for traces and artifacts, which public_jobs=false keeps from guests.
   forge::Project project_with_jobs() const;
+  // Throws 401 or 403 where the caller may not read the project's code.
+  void require_code(const forge::Project& project) const;
   forge::Access access(const forge::Project& project) const;
   // Throws 403 where the job's trace shows all that it was given, and the caller may not run it.
   void require_trace(const forge::Project& project, const ci::Job& job) const;

@@ -6,8 +6,10 @@
 #include "base/strings.h"
 #include "gitlab/call.h"
 #include "gitlab/failure.h"
+#include "gitlab/hook_merge_request.h"
 #include "gitlab/hook_payloads.h"
 #include "gitlab/identify.h"
+#include "gitlab/merge_requests.h"
 #include "gitlab/names.h"
 #include "gitlab/pages.h"
 #include "gitlab/routes.h"
@@ -80,12 +82,13 @@ WebhookOptions webhook_options(const GitlabOptions& options) {
 std::vector<Route> all_routes() {
   std::vector<Route> all;
   for (const auto& group :
-       {user_routes(),       token_routes(),       group_routes(),      project_routes(),
-        member_routes(),     protected_routes(),   hook_routes(),       job_scope_routes(),
-        repository_routes(), file_routes(),        commit_routes(),     ref_routes(),
-        pipeline_routes(),   test_report_routes(), artifact_routes(),   job_routes(),
-        schedule_routes(),   trigger_routes(),     variable_routes(),   runner_routes(),
-        lint_routes(),       environment_routes(), deployment_routes(), resource_group_routes()})
+       {user_routes(),          token_routes(),     group_routes(),         project_routes(),
+        member_routes(),        protected_routes(), hook_routes(),          job_scope_routes(),
+        repository_routes(),    file_routes(),      merge_request_routes(), commit_routes(),
+        ref_routes(),           pipeline_routes(),  test_report_routes(),   artifact_routes(),
+        job_routes(),           schedule_routes(),  trigger_routes(),       variable_routes(),
+        runner_routes(),        lint_routes(),      environment_routes(),   deployment_routes(),
+        resource_group_routes()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
@@ -104,8 +107,15 @@ struct Gitlab::State {
                                           ("slipway-gitlab-" + base::random_hex(16))),
         own_spool(options.spool ? nullptr : std::make_unique<store::Spool>(own_directory)),
         webhooks(database, clock, webhook_options(options)),
-        services{forge_room, ci_room, clock,
-                 webhooks,   options, options.spool ? *options.spool : *own_spool,
+        merge_requests(forge_room, ci_room, database, clock, options.account,
+                       [this] { return services.url(); }),
+        services{forge_room,
+                 ci_room,
+                 clock,
+                 webhooks,
+                 merge_requests,
+                 options,
+                 options.spool ? *options.spool : *own_spool,
                  {}},
         router(all_routes()) {}
 
@@ -130,6 +140,8 @@ struct Gitlab::State {
   void owe(const store::Event& event) {
     if (event.type == "Project.Pushed") {
       owe_push(event);
+    } else if (event.type.starts_with("MergeRequest.")) {
+      owe_merge_request(event);
     } else if (event.type.starts_with("Pipeline.")) {
       const auto id = number_in(event.subject);
       const auto pipeline = id ? services.ci.pipeline(*id) : std::nullopt;
@@ -154,6 +166,20 @@ struct Gitlab::State {
     }
   }
 
+  void owe_merge_request(const store::Event& event) {
+    const auto one = merge_requests.store().find(base::integer_or(event.detail, "id", 0));
+    const auto project = one ? services.forge.project(one->project) : std::nullopt;
+    if (!project) return;
+    const auto hooks = webhooks.interested(project->id, HookEvent::kMergeRequest);
+    if (hooks.empty()) return;
+    const MergeRequestNews news{.action = base::text_or(event.detail, "action"),
+                                .user = base::integer_or(event.detail, "user_id", 0),
+                                .oldrev = base::text_or(event.detail, "oldrev")};
+    webhooks.owe(hooks, HookEvent::kMergeRequest,
+                 merge_request_payload(services.forge, services.url(), *project, *one, news),
+                 event_uuid(event));
+  }
+
   void owe_push(const store::Event& event) {
     const forge::Push push = push_of(event);
     const auto project = services.forge.project(push.project);
@@ -171,6 +197,7 @@ struct Gitlab::State {
   const std::filesystem::path own_directory;
   const std::unique_ptr<store::Spool> own_spool;
   Webhooks webhooks;
+  MergeRequests merge_requests;
   Services services;
   const Router router;
 };
@@ -178,13 +205,23 @@ struct Gitlab::State {
 Gitlab::Gitlab(forge::Forge& forge, ci::Ci& ci, store::Database& database, const base::Clock& clock,
                store::EventPump& events, GitlabOptions options)
     : state_(std::make_unique<State>(forge, ci, database, clock, std::move(options))) {
+  ci.open_merge_requests_by([state = state_.get()](forge::Id project, const std::string& branch) {
+    return state->merge_requests.open_of(project, branch);
+  });
   events.consume("gitlab-webhooks",
                  [state = state_.get()](const store::Event& event) { state->owe(event); });
 }
 
-Gitlab::~Gitlab() = default;
+Gitlab::~Gitlab() { state_->services.ci.open_merge_requests_by({}); }
 
-void Gitlab::start() { state_->webhooks.start(); }
+void Gitlab::start() {
+  state_->merge_requests.start();
+  state_->webhooks.start();
+}
+
+std::vector<std::string> Gitlab::pushed(const forge::Push& push) {
+  return state_->merge_requests.pushed(push, [&] { return state_->services.ci.pushed(push); });
+}
 
 void Gitlab::stop() { state_->webhooks.stop(); }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "ci/ci.h"
@@ -24,6 +25,7 @@ struct GitlabOptions {
   // Whether webhooks may call this server itself. Off, as whoever may make one is not thereby
   // somebody whom this machine's own services should trust.
   bool hooks_may_call_own_server = false;
+  std::string account = "123456789012";  // of events
 };
 
 // /api/v4/… and /<group>/<project>/-/pipelines/<id>, /-/jobs/<id>. Thread-safe.
@@ -33,11 +35,13 @@ class Gitlab final : public net::Handler {
   Gitlab(forge::Forge& forge, ci::Ci& ci, store::Database& database, const base::Clock& clock,
          store::EventPump& events, GitlabOptions options);
   ~Gitlab() override;
+  // For Forge::on_push: what follows for CI and for merge requests. Returns lines to show.
+  std::vector<std::string> pushed(const forge::Push& push);
   static bool takes(std::string_view path);
   std::optional<net::Response> admit(const net::RequestHead& head) override;
   net::Response handle(net::Request request) override;
-  // Sends the webhooks that wait from before the last stop. Call once the url is known; an event
-  // starts it as well.
+  // Carries on with what is unfinished: merge requests, webhooks that wait from before the last
+  // stop. Call once the url is known and CI has started.
   void start();
   void stop();  // webhooks that wait are sent after the next start
 

@@ -1,5 +1,7 @@
 #include "base/ids.h"
+#include "gitlab/hook_merge_request.h"
 #include "gitlab/hook_payloads.h"
+#include "gitlab/merge_requests.h"
 #include "gitlab/routes.h"
 #include "gitlab/webhook_rules.h"
 #include "gitlab/webhooks.h"
@@ -24,6 +26,7 @@ void apply(const Parameters& given, Hook& hook) {
   hook.tag_push_events = given.boolean("tag_push_events", hook.tag_push_events);
   hook.pipeline_events = given.boolean("pipeline_events", hook.pipeline_events);
   hook.job_events = given.boolean("job_events", hook.job_events);
+  hook.merge_request_events = given.boolean("merge_requests_events", hook.merge_request_events);
   hook.branch_filter = given.text("push_events_branch_filter", hook.branch_filter);
   hook.ssl_verification = given.boolean("enable_ssl_verification", hook.ssl_verification);
 }
@@ -103,6 +106,12 @@ Json sample(const Call& call, const forge::Project& project, HookEvent event) {
     push.before = last && !last->parents.empty() ? last->parents.front() : forge::kNoCommit;
     return push_payload(call.forge(), call.services.url(), project, push);
   }
+  if (event == HookEvent::kMergeRequest) {
+    const auto all = call.services.merge_requests.store().list({.project = project.id}, 1);
+    if (all.empty()) refused("Ensure the project has merge requests.");
+    return merge_request_payload(call.forge(), call.services.url(), project, all.front(),
+                                 {.action = "update", .user = call.user().user.id, .oldrev = ""});
+  }
   ci::PipelineFilter filter;
   filter.limit = 1;
   int total = 0;
@@ -151,6 +160,7 @@ Json Presenter::hook(const Hook& hook) const {
            {"tag_push_events", hook.tag_push_events},
            {"pipeline_events", hook.pipeline_events},
            {"job_events", hook.job_events},
+           {"merge_requests_events", hook.merge_request_events},
            {"push_events_branch_filter", hook.branch_filter},
            {"branch_filter_strategy", "wildcard"},
            {"enable_ssl_verification", hook.ssl_verification},
@@ -159,9 +169,9 @@ Json Presenter::hook(const Hook& hook) const {
            {"url_variables", Json::array()},
            {"custom_headers", Json::array()},
            {"custom_webhook_template", nullptr}};
-  for (const char* other : {"issues_events", "confidential_issues_events", "merge_requests_events",
-                            "note_events", "confidential_note_events", "wiki_page_events",
-                            "deployment_events", "releases_events", "repository_update_events"})
+  for (const char* other :
+       {"issues_events", "confidential_issues_events", "note_events", "confidential_note_events",
+        "wiki_page_events", "deployment_events", "releases_events", "repository_update_events"})
     all[other] = false;
   return all;
 }

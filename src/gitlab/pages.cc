@@ -8,6 +8,7 @@
 #include "gitlab/failure.h"
 #include "gitlab/html.h"
 #include "gitlab/identify.h"
+#include "gitlab/merge_request_page.h"
 #include "gitlab/page_parts.h"
 #include "gitlab/routes.h"
 
@@ -41,7 +42,8 @@ std::optional<Place> place_of(std::string_view path) {
   place.parts = base::split(path.substr(mark + kMark.size()), '/');
   const bool known = place.is({"pipelines"}) || place.is({"pipelines", "#"}) ||
                      place.is({"jobs", "#"}) || place.is({"jobs", "#", "raw"}) ||
-                     place.is({"jobs", "#", "artifacts", "download"});
+                     place.is({"jobs", "#", "artifacts", "download"}) ||
+                     place.is({"merge_requests", "#"});
   return known ? std::optional(place) : std::nullopt;
 }
 
@@ -79,6 +81,8 @@ class Pages {
     if (call.parameters.has("private_token"))
       suffix_ = "?private_token=" + base::percent_encode(call.parameters.text("private_token"));
   }
+
+  const std::string& suffix() const { return suffix_; }
 
   net::Response pipelines(const forge::Project& project) {
     ci::PipelineFilter filter;
@@ -233,6 +237,10 @@ net::Response page(Services& services, const net::RequestHead& head) {
   const forge::Project project = call.project_with_jobs();
   Pages pages(call);
   if (place->is({"pipelines"})) return pages.pipelines(project);
+  if (place->parts.front() == "merge_requests") {
+    call.path["iid"] = place->parts[1];
+    return merge_request_page(call, project, pages.suffix());
+  }
   if (place->parts.front() == "pipelines") {
     call.path["pipeline_id"] = place->parts[1];
     return pages.pipeline(project, call.pipeline(project));

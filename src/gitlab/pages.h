@@ -1,6 +1,7 @@
 #pragma once
 
-// The pages behind the links in a push's lines: a project's pipelines, one pipeline, one job.
+// The pages behind the links in a push's lines: a project's pipelines, one pipeline, one job, one
+// merge request.
 //
 // Server-rendered, without scripts, read-only. Asks for a login (a token by ?private_token= or
 // PRIVATE-TOKEN, or the browser's prompt: any user name with a token, or an access key with its
@@ -13,7 +14,7 @@
 
 namespace slipway::gitlab {
 
-// …/-/pipelines, …/-/pipelines/<id>, …/-/jobs/<id>, …/-/jobs/<id>/raw,
+// …/-/pipelines, …/-/pipelines/<id>, …/-/merge_requests/<iid>, …/-/jobs/<id>, …/-/jobs/<id>/raw,
 // …/-/jobs/<id>/artifacts/download
 bool is_page(std::string_view path);
 // Never throws: what goes wrong is a page, too.

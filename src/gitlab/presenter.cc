@@ -197,7 +197,7 @@ Json Presenter::project(const forge::Project& project, bool simple) {
               {"empty_repo", !has_branches(forge_.repository(project.id).directory())},
               {"archived", project.archived},
               {"issues_enabled", false},
-              {"merge_requests_enabled", false},
+              {"merge_requests_enabled", true},
               {"wiki_enabled", false},
               {"snippets_enabled", false},
               {"jobs_enabled", true},

@@ -22,6 +22,7 @@ std::vector<Route> repository_routes();
 std::vector<Route> file_routes();
 std::vector<Route> commit_routes();
 std::vector<Route> ref_routes();
+std::vector<Route> merge_request_routes();
 std::vector<Route> pipeline_routes();
 std::vector<Route> test_report_routes();
 std::vector<Route> job_routes();

@@ -33,6 +33,8 @@ std::string_view header_of(HookEvent event) {
       return "Pipeline Hook";
     case HookEvent::kJob:
       return "Job Hook";
+    case HookEvent::kMergeRequest:
+      return "Merge Request Hook";
   }
   return "";
 }
@@ -42,6 +44,7 @@ std::optional<HookEvent> event_named(std::string_view name) {
   if (name == "tag_push_events") return HookEvent::kTagPush;
   if (name == "pipeline_events") return HookEvent::kPipeline;
   if (name == "job_events") return HookEvent::kJob;
+  if (name == "merge_requests_events") return HookEvent::kMergeRequest;
   return std::nullopt;
 }
 
@@ -55,6 +58,8 @@ bool wants(const Hook& hook, HookEvent event) {
       return hook.pipeline_events;
     case HookEvent::kJob:
       return hook.job_events;
+    case HookEvent::kMergeRequest:
+      return hook.merge_request_events;
   }
   return false;
 }

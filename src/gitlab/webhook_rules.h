@@ -13,7 +13,7 @@
 
 namespace slipway::gitlab {
 
-enum class HookEvent { kPush, kTagPush, kPipeline, kJob };
+enum class HookEvent { kPush, kTagPush, kPipeline, kJob, kMergeRequest };
 std::string_view header_of(HookEvent event);                  // "Push Hook"
 std::optional<HookEvent> event_named(std::string_view name);  // "push_events"
 bool wants(const Hook& hook, HookEvent event);

@@ -49,6 +49,7 @@ std::string document_of(const Hook& hook) {
                           {"tag_push", hook.tag_push_events},
                           {"pipeline", hook.pipeline_events},
                           {"job", hook.job_events},
+                          {"merge_request", hook.merge_request_events},
                           {"branch_filter", hook.branch_filter},
                           {"ssl_verification", hook.ssl_verification},
                           {"created", hook.created}});
@@ -71,6 +72,7 @@ Hook hook_of(const Row& row) {
   hook.tag_push_events = base::boolean_or(document, "tag_push", false);
   hook.pipeline_events = base::boolean_or(document, "pipeline", false);
   hook.job_events = base::boolean_or(document, "job", false);
+  hook.merge_request_events = base::boolean_or(document, "merge_request", false);
   hook.branch_filter = base::text_or(document, "branch_filter");
   hook.ssl_verification = base::boolean_or(document, "ssl_verification", true);
   hook.created = base::integer_or(document, "created", 0);

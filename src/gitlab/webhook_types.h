@@ -22,6 +22,7 @@ struct Hook {
   bool tag_push_events = false;
   bool pipeline_events = false;
   bool job_events = false;
+  bool merge_request_events = false;
   std::string branch_filter;  // of pushes, may hold "*"; empty: all
   bool ssl_verification = true;
   base::Millis created = 0;
