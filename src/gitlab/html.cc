@@ -1,6 +1,9 @@
 #include "gitlab/html.h"
 
+#include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/strings.h"
@@ -63,10 +66,86 @@ std::size_t end_of_sequence(std::string_view text, std::size_t at) {
   return std::min(text.size(), i + 1);
 }
 
-// "section_start:1560896352:name[collapsed=true]" up to its \r.
-bool is_section_mark(std::string_view part) {
-  return part.starts_with("section_start:") || part.starts_with("section_end:");
+// "section_start:1560896352:name[collapsed=true]" or "section_end:1560896353:name", up to its \r.
+struct Mark {
+  bool begins = false;
+  std::int64_t at = 0;  // seconds since 1970
+  std::string_view name;
+  bool collapsed = false;
+};
+
+std::optional<Mark> mark_in(std::string_view part) {
+  constexpr std::string_view kEraseLine = "\x1b[0K";  // what runners send behind each mark
+  while (part.starts_with(kEraseLine)) part.remove_prefix(kEraseLine.size());
+  Mark mark;
+  mark.begins = part.starts_with("section_start:");
+  if (!mark.begins && !part.starts_with("section_end:")) return {};
+  part.remove_prefix(part.find(':') + 1);
+  const std::size_t colon = part.find(':');
+  if (colon == std::string_view::npos) return {};
+  const auto at = base::parse_integer(part.substr(0, colon));
+  if (!at || *at < 0) return {};
+  mark.at = *at;
+  part.remove_prefix(colon + 1);
+  const std::size_t options = part.find('[');
+  mark.name = part.substr(0, options);
+  mark.collapsed = options != std::string_view::npos &&
+                   part.substr(options).find("collapsed=true") != std::string_view::npos;
+  return mark;
 }
+
+// The sections that are open, each with what it holds so far; the page itself is the first.
+class Sections {
+ public:
+  // What is printed next is the title of the section that begins.
+  void take(const Mark& mark) {
+    if (mark.begins) {
+      if (open_.size() < kMostDepth) open_.push_back({std::string(mark.name), mark});
+    } else if (holds(mark.name)) {
+      while (open_.back().name != mark.name) close({});
+      const std::int64_t seconds = mark.at - open_.back().mark.at;
+      close(seconds >= 0 ? std::to_string(seconds) + " s" : "");
+    }
+  }
+  void print(const std::string& html, bool ends_line) {
+    Section& last = open_.back();
+    if (open_.size() > 1 && !last.titled) {
+      last.titled = true;
+      last.title = html;
+      return;
+    }
+    last.body += html;
+    if (ends_line) last.body += '\n';
+  }
+  std::string all() {
+    while (open_.size() > 1) close({});
+    return std::move(open_.front().body);
+  }
+
+ private:
+  static constexpr std::size_t kMostDepth = 16;
+  struct Section {
+    std::string name;
+    Mark mark;
+    bool titled = false;
+    std::string title{}, body{};
+  };
+  bool holds(std::string_view name) const {
+    return std::any_of(open_.begin() + 1, open_.end(),
+                       [&](const Section& section) { return section.name == name; });
+  }
+  void close(const std::string& time) {
+    const Section last = std::move(open_.back());
+    open_.pop_back();
+    std::string& body = open_.back().body;
+    body += last.mark.collapsed ? "<details><summary>" : "<details open><summary>";
+    body += last.title.empty() ? escaped(last.name) : last.title;
+    if (!time.empty()) body += " <i>" + time + "</i>";
+    body += "</summary>" + last.body + "</details>";
+  }
+
+  std::vector<Section> open_{{"", {}, true}};
+};
 
 void write_text(std::string& html, const Style& style, std::string_view text) {
   if (text.empty()) return;
@@ -132,8 +211,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string trace_html(std::string_view trace) {
-  std::string html;
-  html.reserve(trace.size() + trace.size() / 8);
+  Sections sections;
   Style style;
   while (!trace.empty()) {
     const std::size_t end = trace.find('\n');
@@ -147,8 +225,10 @@ std::string trace_html(std::string_view trace) {
       const std::size_t cut = line.find('\r');
       const std::string_view part = line.substr(0, cut);
       line.remove_prefix(cut == std::string_view::npos ? line.size() : cut + 1);
-      if (is_section_mark(part)) {
+      if (const auto mark = mark_in(part)) {
         marked = true;
+        if (!shown.empty()) sections.print(std::exchange(shown, {}), true);
+        sections.take(*mark);
         continue;
       }
       std::string written;
@@ -156,10 +236,9 @@ std::string trace_html(std::string_view trace) {
       if (!written.empty()) shown = std::move(written);
     }
     if (shown.empty() && marked) continue;  // a line of nothing but marks
-    html += shown;
-    if (end != std::string_view::npos) html += '\n';
+    sections.print(shown, end != std::string_view::npos);
   }
-  return html;
+  return sections.all();
 }
 
 }  // namespace slipway::gitlab

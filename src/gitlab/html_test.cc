@@ -27,8 +27,21 @@ TEST(Html, ShowsATrace) {
       {"\x1b[38;5;196mx\x1b[0m\n", "x\n"},
       {"10%\r50%\r100%\n", "100%\n"},
       {"dos\r\n", "dos\n"},
-      {"section_start:1560896352:build[collapsed=true]\r\x1b[0KBuilding\n", "Building\n"},
-      {"section_end:1560896353:build\r\x1b[0K\nafter\n", "after\n"},
+      {"a\nsection_start:100:build\r\x1b[0K\x1b[36mBuilding\x1b[0m\nx\n"
+       "section_end:103:build\r\x1b[0K\nafter\n",
+       "a\n<details open><summary><span class=\"cyan\">Building</span> <i>3 s</i></summary>x\n"
+       "</details>after\n"},
+      // As runners write it: one's end and the next one's begin in one line.
+      {"section_start:1:a[collapsed=true]\r\x1b[0KA\nx\n"
+       "section_end:1:a\r\x1b[0Ksection_start:1:b\r\x1b[0KB\ny\nsection_end:2:b\r\x1b[0K\n",
+       "<details><summary>A <i>0 s</i></summary>x\n</details>"
+       "<details open><summary>B <i>1 s</i></summary>y\n</details>"},
+      {"section_start:1:a\rA\nsection_start:1:<b>\r\nx\nsection_end:3:a\r\n",
+       "<details open><summary>A <i>2 s</i></summary>"
+       "<details open><summary>x</summary></details></details>"},
+      {"section_start:1:still\rruns\nx\n", "<details open><summary>runs</summary>x\n</details>"},
+      {"section_end:1:never\r\nx\n", "x\n"},
+      {"section_start:x:a\rA\n", "A\n"},
       {"\n\n", "\n\n"},
       {"bell\x07 nul\x01\n", "bell nul\n"},
       {"cut \x1b[3", "cut "},

@@ -15,9 +15,10 @@ ul{list-style:none;margin:0;padding:0}li{padding:.15rem 0}
 .badge{display:inline-block;padding:0 .5rem;border-radius:1rem;font-size:.8rem;background:#e6e6e6}
 .success{background:#c9ecd1}.failed{background:#f9cdc8}.running,.pending{background:#cfe3fa}.manual,.scheduled{background:#eee3c4}
 .error{background:#fdecea;padding:.5rem;border-radius:6px;white-space:pre-wrap}
-pre{background:#1d1f21;color:#ddd;padding:1rem;border-radius:6px;overflow:auto;font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap;word-break:break-word}
-pre .bold{font-weight:bold}pre .black{color:#888}pre .red{color:#f2777a}pre .green{color:#9c9}pre .yellow{color:#fc6}
-pre .blue{color:#69c}pre .magenta{color:#c9c}pre .cyan{color:#6cc}pre .white{color:#fff}
+.trace{background:#1d1f21;color:#ddd;padding:1rem;border-radius:6px;overflow:auto;font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap;word-break:break-word}
+.trace summary{cursor:pointer;color:#fff}.trace i{color:#999}.trace details{margin-left:.5rem}
+.trace .bold{font-weight:bold}.trace .black{color:#888}.trace .red{color:#f2777a}.trace .green{color:#9c9}.trace .yellow{color:#fc6}
+.trace .blue{color:#69c}.trace .magenta{color:#c9c}.trace .cyan{color:#6cc}.trace .white{color:#fff}
 )";
 
 }  // namespace

@@ -148,7 +148,7 @@ class Pages {
               "</p>";
     else if (!trace.empty())
       body += "<p>" + link(path(project, "jobs", job.id) + "/raw", "Raw log") + "</p>";
-    body += "<pre>" + trace_html(trace) + "</pre>";
+    body += "<div class=\"trace\">" + trace_html(trace) + "</div>";
     return html_response(200, job.name() + " #" + std::to_string(job.id), body,
                          !ci::is_complete(job.status));
   }
