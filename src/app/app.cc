@@ -137,10 +137,9 @@ class Slipway final : public App {
         coordinator_(
             ci_, forge_, [this] { return endpoint_; }, data_ / "spool"),
         executor_(ci_, forge_, images_, *engine_, *database_, clock_, executor_options()),
-        gitlab_(forge_, ci_, *database_, clock_, events_,
-                {.url = [this] { return endpoint_; },
-                 .spool = &spool_,
-                 .account = options_.account}),
+        gitlab_(
+            forge_, ci_, *database_, clock_, events_,
+            {.url = [this] { return endpoint_; }, .spool = &spool_, .account = options_.account}),
         router_({api_, registry_, coordinator_, gitlab_, git_, airflow_, notify_, functions_}),
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
