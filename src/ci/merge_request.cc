@@ -3,24 +3,13 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "ci/add_variable.h"
 
 namespace slipway::ci {
 namespace {
 
 constexpr std::string_view kRefs = "refs/merge-requests/";
 constexpr std::size_t kLongestDescription = 2700;  // GitLab's
-
-void add(Variables& variables, std::string key, std::string value) {
-  Variable variable;
-  variable.key = std::move(key);
-  variable.value = std::move(value);
-  variables.push_back(std::move(variable));
-}
-// What people wrote, which must not be expanded.
-void add_raw(Variables& variables, std::string key, std::string value) {
-  add(variables, std::move(key), std::move(value));
-  variables.back().raw = true;
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "ci/add_variable.h"
 #include "ci/merge_request.h"
 
 namespace slipway::ci {
@@ -13,21 +14,10 @@ namespace {
 // The GitLab whose behaviour this follows.
 constexpr const char* kVersion = "17.11.0";
 
-void add(Variables& variables, std::string key, std::string value) {
-  Variable variable;
-  variable.key = std::move(key);
-  variable.value = std::move(value);
-  variables.push_back(std::move(variable));
-}
-// Text that people wrote, which must not be expanded.
-void add_raw(Variables& variables, std::string key, std::string value) {
-  add(variables, std::move(key), std::move(value));
-  variables.back().raw = true;
-}
 void add_secret(Variables& variables, std::string key, std::string value) {
-  add(variables, std::move(key), std::move(value));
-  variables.back().masked = true;
-  variables.back().is_public = false;
+  Variable& variable = add(variables, std::move(key), std::move(value));
+  variable.masked = true;
+  variable.is_public = false;
 }
 
 struct Address {
