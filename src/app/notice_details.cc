@@ -123,13 +123,19 @@ std::string without_colours(std::string_view line) {
   return text;
 }
 
+std::vector<std::string> last_lines_of(const ci::Ci& ci, ci::Id id) {
+  const auto job = ci.job(id);
+  if (!job) return {};
+  const std::uint64_t from = job->trace_size > kTraceBytes ? job->trace_size - kTraceBytes : 0;
+  std::string trace = ci.trace_from(id, from, kTraceBytes);
+  // The first line is cut.
+  if (from > 0) trace.erase(0, std::min(trace.find('\n'), trace.size() - 1) + 1);
+  return last_lines_of_trace(trace, kLines);
+}
+
 }  // namespace
 
 std::vector<std::string> last_lines_of_trace(std::string_view trace, std::size_t count) {
-  if (trace.size() > kTraceBytes) {
-    trace.remove_prefix(trace.size() - kTraceBytes);
-    trace.remove_prefix(std::min(trace.find('\n'), trace.size() - 1) + 1);
-  }
   std::vector<std::string> lines;
   for (const std::string& raw : base::split(trace, '\n')) {
     std::string_view line = base::trim(raw);
@@ -153,8 +159,7 @@ Json details_of(const store::Event& event, const NoticeSources& sources) {
   if (event.type == "PipelineExecution.Failed" || event.type == "PipelineExecution.Succeeded")
     return of_execution(event, sources);
   if (event.type == "Job.Finished" && failed) {
-    const std::string trace = sources.ci.trace(base::integer_or(event.detail, "job", 0));
-    return {{"lines", last_lines_of_trace(trace, kLines)}};
+    return {{"lines", last_lines_of(sources.ci, base::integer_or(event.detail, "job", 0))}};
   }
   if (event.type == "Pipeline.Finished" && failed) {
     const auto pipeline = sources.ci.pipeline(base::integer_or(event.detail, "pipeline", 0));
