@@ -265,5 +265,5 @@ def test_run_waits_for_pipelines_that_nobody_depends_on(tree):
 def test_run_outside_of_a_repository(tree):
     said = tree.ci("run", tree.folder)
     assert said.returncode != 0
-    assert "not a git repository" in said.stderr
+    assert "is not in a git repository" in said.stderr and "git init" in said.stderr
     assert tree.left() == []
