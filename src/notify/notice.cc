@@ -91,11 +91,18 @@ std::string slack_code(std::string text) {
   return "```\n" + escaped + (escaped.ends_with('\n') ? "" : "\n") + "```";
 }
 
+// What is cut off shows: half a version number would pass for another one.
+std::string shortened(std::string_view text, std::size_t bytes) {
+  constexpr std::string_view kMore = "…";
+  if (text.size() <= bytes) return std::string(text);
+  return std::string(base::utf8_prefix(text, bytes - kMore.size())) + std::string(kMore);
+}
+
 Json header(const std::string& title) {
   return {{"type", "header"},
           {"text",
            {{"type", "plain_text"},
-            {"text", std::string(base::utf8_prefix(one_line(title), kSlackHeader))},
+            {"text", shortened(one_line(title), kSlackHeader)},
             {"emoji", false}}}};
 }
 
@@ -107,7 +114,10 @@ void add_facts(Json& blocks, const Page& page) {
   };
   for (const auto& [label, value] : page.facts) {
     if (value.empty()) continue;
-    const std::string escaped = escape_slack(base::utf8_prefix(one_line(value), kSlackField / 5));
+    std::string escaped = escape_slack(one_line(value));
+    // An escaped character has at most five.
+    if (escaped.size() > kSlackField)
+      escaped = escape_slack(shortened(one_line(value), kSlackField / 5));
     fields.push_back(mrkdwn("*" + escape_slack(label) + "*\n" + escaped));
     if (fields.size() == kSlackFields) flush();
   }

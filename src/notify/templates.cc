@@ -96,8 +96,10 @@ std::vector<std::vector<std::string>> comparison(const Json& evidence) {
 std::string images_of(const Json& evidence) {
   std::vector<std::string> images;
   for (const Json& image : base::array_or_empty(evidence, "Images")) {
+    const std::string name = member(image, "Image");
     const std::string digest = member(image, "ImageDigest");
-    images.push_back(member(image, "Image") + (digest.empty() ? "" : " " + digest));
+    const bool named = digest.empty() || name.ends_with("@" + digest);
+    images.push_back(named ? name : name + " " + digest);
   }
   return base::join(images, ", ");
 }

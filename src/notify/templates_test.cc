@@ -60,6 +60,14 @@ Reject:
 )");
 }
 
+TEST(Templates, SayADigestOnce) {
+  store::Event registered = kRegistered;
+  registered.detail["Evidence"]["Images"][0]["Image"] = "127.0.0.1:4700/tumour@sha256:i";
+  const std::string text = text_of(registered);
+  EXPECT_NE(text.find("Image:          127.0.0.1:4700/tumour@sha256:i\n"), std::string::npos)
+      << text;
+}
+
 TEST(Templates, SayWhatLiveStandsFor) {
   store::Event registered = kRegistered;
   Json& live = registered.detail["Evidence"]["Live"];
@@ -279,6 +287,18 @@ TEST(Pages, EscapeWhatOthersWrote) {
               "text": "Log:\n```\n'''&lt;!channel&gt;\n&lt;/pre&gt;\n```"}},
     {"type": "section",
      "text": {"type": "mrkdwn", "verbatim": true, "text": "http://h/?a=1&amp;b=\"2\""}}])json"));
+}
+
+TEST(Pages, WhatSlackHasNoRoomForShowsThatItIsCut) {
+  Page page;
+  page.title = "a pipeline";
+  const std::string fits(1'000, 'p');
+  page.facts = {{"Fits", fits}, {"Long", std::string(3'000, '&') + "Version=1.0.0"}};
+  const Json fields = to_slack_blocks(page)[1]["fields"];
+  EXPECT_EQ(fields[0]["text"], "*Fits*\n" + fits);
+  const std::string cut = fields[1]["text"];
+  EXPECT_TRUE(cut.ends_with("&amp;…")) << cut;
+  EXPECT_LE(cut.size(), 2'000u);
 }
 
 TEST(Pages, SlackGetsTheEndOfALongLog) {
