@@ -67,6 +67,17 @@ std::optional<std::string> loose_ref(const std::filesystem::path& directory,
   return is_commit_id(text) ? std::optional(text) : std::nullopt;
 }
 
+const auto kProcessStart = std::filesystem::file_time_type::clock::now();
+
+// A server that was killed while it moved one of its own refs leaves the lock, and the ref could
+// never move again. No process but this server's moves these refs.
+void remove_lock_of_earlier_server(const std::filesystem::path& ref) {
+  const std::filesystem::path lock = ref.string() + ".lock";
+  std::error_code error;
+  const auto made = std::filesystem::last_write_time(lock, error);
+  if (!error && made < kProcessStart) std::filesystem::remove(lock, error);
+}
+
 // What `git update-ref` does, with git's own lock. False where git is better asked: the object is
 // in a pack, or is not there at all.
 bool write_loose_ref(const std::filesystem::path& directory, const std::string& ref,
@@ -269,12 +280,14 @@ void Repository::keep(const std::string& ref, const std::string& commit) const {
   if (!is_ref_name(ref) || !is_commit_id(commit)) {
     base::throw_internal("cannot keep " + commit + " as " + ref);
   }
+  remove_lock_of_earlier_server(directory_ / ref);
   if (write_loose_ref(directory_, ref, commit)) return;
   git_output(directory_, {.arguments = {"update-ref", "--no-deref", ref, commit}});
 }
 
 void Repository::drop(const std::string& ref) const {
   if (!is_ref_name(ref)) return;
+  remove_lock_of_earlier_server(directory_ / ref);
   git_output(directory_, {.arguments = {"update-ref", "--no-deref", "-d", ref}});
 }
 
