@@ -152,13 +152,12 @@ void Caretaker::give_up(const Task& task, const std::string& why) {
   if (task.kind == "bridge") {
     parts_.bridges.give_up(base::integer_or(task.document, "job", 0), why);
   }
-  if (task.kind == "prepare") {
-    parts_.workshop.change([&](Machine& machine) {
-      machine.cancel_pipeline(base::integer_or(task.document, "pipeline", 0));
-    });
-  }
-  parts_.workshop.database.write(
-      [&](store::Transaction& transaction) { remove_task(transaction, task.key); });
+  parts_.workshop.change([&](Machine& machine, store::Transaction& transaction) {
+    remove_task(transaction, task.key);
+    if (task.kind == "prepare") {
+      machine.give_up_pipeline(base::integer_or(task.document, "pipeline", 0), why);
+    }
+  });
 }
 
 void Caretaker::run_schedule(const Task& task) {

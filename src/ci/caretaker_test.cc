@@ -1,5 +1,8 @@
 // What survives a crash, and what happens in time.
 
+#include <filesystem>
+#include <fstream>
+
 #include "ci/fixture_for_test.h"
 
 namespace slipway::ci {
@@ -116,6 +119,30 @@ TEST_F(CaretakerTest, PreparesWhatACrashLeftUnprepared) {
 
   ASSERT_TRUE(eventually([&] { return status(pipeline, "a") == "pending"; }));
   EXPECT_TRUE(forge_->repository(project_.id).resolve("refs/pipelines/1"));
+}
+
+TEST_F(CaretakerTest, EndsAPipelineThatCannotBePrepared) {
+  const Pipeline pipeline = push_config(kOne);
+  const std::filesystem::path refs = forge_->repository(project_.id).directory() / "refs/pipelines";
+  std::filesystem::remove_all(refs);
+  std::ofstream(refs) << "in the way";
+  database_->write([&](store::Transaction& transaction) {
+    transaction.execute("update ci_pipelines set prepared = 0, status = 'created'");
+    transaction.execute("update ci_jobs set status = 'created'");
+    transaction.execute(
+        "insert into ci_tasks (key, sequence, kind, attempts, document)"
+        " values ('prepare:1', 999, 'prepare', 4, '{\"pipeline\": 1}')");
+  });
+
+  die_and_come_back();
+  ci_->start();
+
+  ASSERT_TRUE(eventually([&] { return ci_->pipeline(pipeline.id)->status == Status::kCanceled; }));
+  EXPECT_EQ(status(pipeline, "a"), "canceled");
+  const Pipeline ended = *ci_->pipeline(pipeline.id);
+  ASSERT_EQ(ended.yaml_errors.size(), 1u);
+  EXPECT_THAT(ended.yaml_errors[0], testing::HasSubstr("could not be prepared"));
+  EXPECT_TRUE(ended.finished);
 }
 
 TEST_F(CaretakerTest, LetsARunnerGoOnAfterARestart) {

@@ -64,6 +64,8 @@ class Machine {
   Job cancel(Id job);
   void retry_pipeline(Id pipeline, Id user);
   void cancel_pipeline(Id pipeline);
+  // Of one whose jobs cannot be started: cancels them and keeps the reason with the pipeline.
+  void give_up_pipeline(Id pipeline, const std::string& why);
 
   // A bridge's pipeline is there; it succeeds now unless it has a strategy. Throws Error{Conflict}
   // where the bridge no longer waits for one.

@@ -147,6 +147,16 @@ void Machine::cancel_pipeline(Id id) {
   settle();
 }
 
+void Machine::give_up_pipeline(Id id, const std::string& why) {
+  auto pipeline = find_pipeline(transaction_, id);
+  if (!pipeline) return;
+  pipeline->yaml_errors = {"The pipeline could not be prepared: " + why};
+  update(transaction_, *pipeline);
+  set_prepared(transaction_, id);  // as it is only settled from then on
+  cancel_rows_of(*pipeline, 0);
+  settle();
+}
+
 void Machine::cancel_rows_of(const Pipeline& pipeline, int depth) {
   for (const JobRow& each : rows_of(transaction_, pipeline.id, false)) {
     // Read again: what ended before it may have changed it.
