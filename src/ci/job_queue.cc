@@ -146,9 +146,10 @@ Assignment JobQueue::assignment_of(JobRow row) const {
   row.job.debug_trace = wants_debug(assignment.variables);
   // Before the runner knows them.
   workshop_.database.write([&](store::Transaction& transaction) {
-    remember_secrets(transaction, row.job.id, secrets);
     auto there = find_job(transaction, row.job.id);
-    if (!there) return;
+    // Cancelled since it was assigned: nobody would forget them.
+    if (!there || is_complete(there->job.status)) return;
+    remember_secrets(transaction, row.job.id, secrets);
     there->job.debug_trace = row.job.debug_trace;
     there->job.environment_id = row.job.environment_id;
     ci::update(transaction, *there);
