@@ -87,15 +87,16 @@ bool write_loose_ref(const std::filesystem::path& directory, const std::string& 
   if (!std::filesystem::is_regular_file(directory / "objects" / object, error)) return false;
   const std::filesystem::path file = directory / ref;
   const std::filesystem::path lock = file.string() + ".lock";
-  std::filesystem::create_directories(file.parent_path(), error);
+  store::Disk& disk = store::system_disk();
+  store::create_directories_durably(disk, file.parent_path());
   const base::FileDescriptor opened(
       ::open(lock.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!opened) return false;
-  store::Disk& disk = store::system_disk();
   try {
     disk.write(opened.get(), commit + "\n");
     disk.sync(opened.get());
     disk.rename(lock, file);
+    disk.sync_directory(file.parent_path());
   } catch (...) {
     std::filesystem::remove(lock, error);
     throw;
