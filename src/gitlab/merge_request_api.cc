@@ -16,6 +16,7 @@ using Event = MergeRequestChange::Event;
 constexpr int kMostListed = 10'000;
 constexpr int kMostCommits = 1000;
 constexpr int kMostIids = 100;
+constexpr int kMostCompared = 100;  // with a commit, the newest; each costs processes of git's
 
 // Merge requests show code: they are for those who may read it.
 forge::Project project_of(const Call& call) {
@@ -265,7 +266,7 @@ net::Response of_commit(Call& call) {
   const std::string id = call.commit_id(project, call.value("sha"));
   const forge::Repository repository = call.forge().repository(project.id);
   const MergeRequests& service = call.services.merge_requests;
-  auto all = service.store().list({.project = project.id}, kMostCommits);
+  auto all = service.store().list({.project = project.id}, kMostCompared);
   std::erase_if(all, [&](const MergeRequest& each) {
     if (each.merge_commit_sha == id || each.squash_commit_sha == id) return false;
     return !contains(repository, each.sha, id) || contains(repository, service.base_of(each), id);
