@@ -313,15 +313,15 @@ class Decider {
     if (!policy.alarms.empty() && deployment.share > 0) look_at(now_ + limits_.look_again_alarms);
     const bool ready = complete(*endpoint_.next);
     if (!deployment.is_update) {
-      if (ready) promote();
-      return;
+      if (!ready) return;
+      return deployment.share < 1 ? shift(1) : promote_once_routed();
     }
     if (deployment.share == 0) {
       if (!ready) return;
       shift(policy.step);
     }
     while (now_ - deployment.shifted_at >= policy.wait) {
-      if (deployment.share >= 1) return promote();
+      if (deployment.share >= 1) return promote_once_routed();
       if (!ready) return;  // a replica of the new fleet is being replaced
       shift(policy.routing == Routing::kLinear ? deployment.share + policy.step : 1);
     }
@@ -341,6 +341,12 @@ class Decider {
     endpoint_.old.push_back(std::move(*fleet));
     fleet.reset();
     decision_.changed = true;
+  }
+
+  // Who reads "InService" may invoke at once, so the loops must know first.
+  void promote_once_routed() {
+    if (decision_.changed || !seen_.routed) return look_at(now_ + limits_.look_again_routing);
+    promote();
   }
 
   void promote() {
@@ -450,9 +456,8 @@ void begin_delete(Endpoint& endpoint, Millis now) {
 
 Shares shares_of(const Endpoint& endpoint) {
   Shares shares;
-  if (!endpoint.live) return shares;  // while it is created, nothing is routed
   shares.next = endpoint.next && endpoint.deployment ? endpoint.deployment->share : 0;
-  shares.live = 1 - shares.next;
+  shares.live = endpoint.live ? 1 - shares.next : 0;
   return shares;
 }
 

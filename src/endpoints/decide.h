@@ -25,6 +25,7 @@ struct DecideLimits {
   base::Millis drain_at_most = 65'000;     // longer than an invocation may take
   base::Millis look_again_alarms = 5'000;  // while traffic moves
   base::Millis look_again_draining = 50;   // how soon to look whether requests have ended
+  base::Millis look_again_routing = 2;     // … whether the loops route as recorded
 };
 
 enum class Seen {
@@ -54,6 +55,7 @@ struct FleetSeen {
 struct Observations {
   std::map<int, ReplicaSeen> replicas;  // by number
   std::map<int, FleetSeen> fleets;      // by generation
+  bool routed = false;                  // every loop chooses replicas as the record says
   bool alarm = false;                   // one of the deployment's alarms is in ALARM
 };
 

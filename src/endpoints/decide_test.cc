@@ -32,6 +32,38 @@ TEST(Decide, BringsANewEndpointIntoServiceOnceEveryReplicaAnswers) {
   EXPECT_THAT(world.events, ElementsAre("Endpoint.InService"));
 }
 
+TEST(Decide, SaysInServiceOnlyOnceTheLoopsRouteTheNewEndpoint) {
+  SimulatedEndpoint world;
+  world.routed = false;
+  world.create();
+
+  EXPECT_EQ(world.endpoint.status, Status::kCreating);
+  EXPECT_EQ(shares_of(world.endpoint).next, 1);
+  EXPECT_EQ(world.look_again, world.now + world.limits.look_again_routing);
+  world.routed = true;
+  world.settle();
+
+  EXPECT_EQ(world.endpoint.status, Status::kInService);
+}
+
+TEST(Decide, EndsAnUpdateOnlyOnceTheLoopsRouteTheNewFleet) {
+  SimulatedEndpoint world;
+  world.create();
+  world.routed = false;
+
+  world.update(Fate::kAnswers);
+  world.pass(1000);
+
+  EXPECT_EQ(world.endpoint.status, Status::kUpdating);
+  EXPECT_EQ(shares_of(world.endpoint).next, 1);
+  EXPECT_EQ(shares_of(world.endpoint).live, 0);
+  world.routed = true;
+  world.settle();
+
+  EXPECT_EQ(world.endpoint.status, Status::kInService);
+  EXPECT_EQ(world.endpoint.config, "second");
+}
+
 TEST(Decide, WaitsForTheLastReplica) {
   SimulatedEndpoint world;
   begin_update(world.endpoint, SimulatedEndpoint::fleet("first", 2), {}, world.now);

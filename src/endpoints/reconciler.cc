@@ -244,6 +244,7 @@ Observations Reconciler::observe(Entry& entry, base::Millis now) {
   Observations seen;
   for_each_fleet(entry.endpoint,
                  [&](const Fleet& fleet) { observe_fleet(entry, fleet, now, seen); });
+  seen.routed = !routes_changed_ && gateway_.applied() >= published_;
   const auto& deployment = entry.endpoint.deployment;
   if (deployment && !deployment->policy.alarms.empty() && options_.alarm) {
     seen.alarm = options_.alarm(entry.endpoint.account, deployment->policy.alarms);
@@ -322,7 +323,7 @@ base::Millis Reconciler::next_look(base::Millis now) const {
 void Reconciler::publish_routes() {
   auto table = std::make_shared<RouteTable>();
   for (auto& [id, entry] : entries_) add_route(*table, entry);
-  const std::uint64_t version = gateway_.publish(table);
+  const std::uint64_t version = published_ = gateway_.publish(table);
   std::set<const ReplicaRoute*> routed;
   for (const auto& [key, endpoint] : table->endpoints) {
     for (const VariantRoute& variant : endpoint.variants) {
@@ -347,8 +348,8 @@ void Reconciler::add_route(RouteTable& table, Entry& entry) {
   route.name = endpoint.name;
   route.account = endpoint.account;
   route.status = text_of(endpoint.status);
-  route.in_service = endpoint.live.has_value();
   const Shares shares = shares_of(endpoint);
+  route.in_service = endpoint.live || shares.next > 0;
   if (endpoint.live) add_variants(route, entry, *endpoint.live, shares.live);
   if (endpoint.next && shares.next > 0) add_variants(route, entry, *endpoint.next, shares.next);
   table.endpoints.emplace(endpoint.account + "/" + endpoint.name, std::move(route));

@@ -127,6 +127,7 @@ class Reconciler {
   std::condition_variable changed_;
   std::map<std::string, Entry> entries_;  // by endpoint id; guarded by mutex_
   bool routes_changed_ = false;           // guarded by mutex_
+  std::uint64_t published_ = 0;           // the newest table's version; guarded by mutex_
   bool woken_ = false;                    // guarded by mutex_
   bool stopping_ = false;                 // guarded by mutex_
   bool started_ = false;                  // guarded by mutex_

@@ -63,6 +63,7 @@ class SimulatedEndpoint {
     if (endpoint.live) look(*endpoint.live);
     if (endpoint.next) look(*endpoint.next);
     for (const Fleet& fleet : endpoint.old) look(fleet);
+    seen.routed = routed;
     seen.alarm = alarm;
     return seen;
   }
@@ -134,6 +135,7 @@ class SimulatedEndpoint {
   std::vector<std::string> events;
   std::vector<int> started;  // numbers, in order
   std::vector<int> removed_fleets;
+  bool routed = true;
   bool alarm = false;
   bool gone = false;
 
