@@ -85,9 +85,19 @@ class GatewayTest : public testing::Test {
   std::unique_ptr<net::Server> server_;
 };
 
-// Holds model threads until it is opened.
+// Holds model threads until it is opened, and outlives those that pass it.
 class Gate {
  public:
+  Gate() = default;
+  ~Gate() {
+    std::unique_lock lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return inside_ == 0; });
+  }
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
   void open() {
     const std::lock_guard lock(mutex_);
     open_ = true;
@@ -96,8 +106,12 @@ class Gate {
   void pass() {
     std::unique_lock lock(mutex_);
     ++waiting_;
+    ++inside_;
     changed_.wait_for(lock, std::chrono::seconds(20), [this] { return open_; });
+    --inside_;
+    changed_.notify_all();
   }
+  // How many have come, since the beginning.
   int waiting() {
     const std::lock_guard lock(mutex_);
     return waiting_;
@@ -108,6 +122,7 @@ class Gate {
   std::condition_variable changed_;
   bool open_ = false;
   int waiting_ = 0;
+  int inside_ = 0;
 };
 
 }  // namespace slipway::endpoints
