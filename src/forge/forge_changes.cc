@@ -214,8 +214,8 @@ void Forge::set_ref(const Identity& identity, Id project, const std::string& ref
 bool ForgeState::move(const User& user, Id project, const RefUpdate& update) {
   const Moves moves{
       .session = base::random_hex(32), .project = project, .user = user.id, .updates = {update}};
-  ledger.announce(moves);
   const fs::path repository = repository_of(project);
+  ledger.announce(moves, repository);
   try {
     if (!move_ref(repository, update.ref, update.before, update.after)) {
       ledger.settle(moves.session, repository);

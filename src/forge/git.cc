@@ -1,8 +1,11 @@
 #include "forge/git.h"
 
+#include <fstream>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "forge/decide.h"
 #include "forge/types.h"
 #include "store/files.h"
 
@@ -113,6 +116,20 @@ void make_repository(const fs::path& directory, const std::string& default_branc
 void point_head(const fs::path& directory, const std::string& default_branch) {
   store::write_atomically(store::system_disk(), directory / "HEAD",
                           "ref: refs/heads/" + default_branch + "\n");
+}
+
+std::optional<std::string> loose_ref(const fs::path& repository, const std::string& ref) {
+  constexpr std::size_t kDigits = 40;
+  if (!is_ref_name(ref)) return std::nullopt;
+  std::error_code error;
+  const fs::path file = repository / ref;
+  if (!fs::is_regular_file(file, error)) return std::nullopt;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(kDigits + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!stream || text.back() != '\n') return std::nullopt;  // symbolic, or just being replaced
+  text.pop_back();
+  return is_commit_id(text) ? std::optional(text) : std::nullopt;
 }
 
 std::string ref_value(const fs::path& repository, const std::string& ref) {

@@ -39,6 +39,10 @@ void make_repository(const std::filesystem::path& directory, const std::string& 
 // What HEAD names; durably.
 void point_head(const std::filesystem::path& directory, const std::string& default_branch);
 
+// What a loose ref holds; nothing of one that is packed, symbolic or not there. A ref that was just
+// moved is loose, and this starts no process.
+std::optional<std::string> loose_ref(const std::filesystem::path& repository,
+                                     const std::string& ref);
 // What the ref holds now (of an annotated tag: the tag object); kNoCommit where there is none.
 std::string ref_value(const std::filesystem::path& repository, const std::string& ref);
 // Moves the ref if it still holds `before`; false where it does not. kNoCommit: absent.

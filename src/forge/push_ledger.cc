@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kAnnounced = "announced";
 constexpr const char* kHappened = "happened";
 constexpr const char* kMoved = "moved";
+constexpr const char* kTold = "told";
 
 bool is_told(const RefUpdate& update) { return branch_of(update.ref) || tag_of(update.ref); }
 
@@ -49,7 +50,16 @@ void PushLedger::before_telling(std::function<void(const Push&)> prepare) {
   prepare_ = std::move(prepare);
 }
 
-void PushLedger::announce(const Moves& moves) {
+void PushLedger::announce(const Moves& moves, const std::filesystem::path& repository) {
+  record(moves);
+  // Looked at now that it is on record: a session that moves the ref later finds it there.
+  for (const RefUpdate& update : moves.updates) {
+    if (is_told(update) && loose_ref(repository, update.ref) == update.after)
+      forget(push_id(moves.session, update.ref));
+  }
+}
+
+void PushLedger::record(const Moves& moves) {
   const auto told = std::count_if(moves.updates.begin(), moves.updates.end(), is_told);
   if (told == 0) return;
   const base::Millis now = clock_.now();
@@ -108,10 +118,20 @@ bool PushLedger::claim(Entry& entry) {
   entry.push.at = clock_.now();
   const Push& push = entry.push;
   return database_.write([&](Transaction& transaction) {
-    const auto changed =
-        transaction.execute("update forge_pushes set state = ?, at = ? where id = ? and state <> ?",
-                            {std::string(kMoved), push.at, push.id, std::string(kMoved)});
-    if (changed == 0) return false;
+    const auto take_from = [&](const char* state) {
+      return transaction.execute(
+                 "update forge_pushes set state = ?, at = ? where id = ? and state = ?",
+                 {std::string(kMoved), push.at, push.id, std::string(state)}) > 0;
+    };
+    if (take_from(kAnnounced)) {
+      transaction.execute(
+          "update forge_pushes set state = ? where project_id = ? and ref = ? and before_id = ? "
+          "and after_id = ? and state = ?",
+          {std::string(kTold), push.project, push.ref, push.before, push.after,
+           std::string(kAnnounced)});
+    } else if (!take_from(kHappened)) {  // since moved on, and perhaps back again by another
+      return false;
+    }
     note_activity(transaction, push.project, push.at);
     const auto project = find_project(transaction, push.project);
     const auto user = find_user(transaction, push.user);
@@ -169,7 +189,7 @@ std::vector<std::string> PushLedger::tell(const Entry& entry) {
 
 std::vector<std::string> PushLedger::moved(const Moves& moves) {
   // Anew, where a restart has come between: then nobody else knows of them.
-  announce(moves);
+  record(moves);
   std::vector<std::string> lines;
   std::vector<Entry> known = entries("where session = ?", moves.session);
   for (const RefUpdate& update : moves.updates) {
@@ -190,7 +210,7 @@ bool PushLedger::has_happened(const Entry& entry, const std::filesystem::path& r
 void PushLedger::settle(const std::string& session, const std::filesystem::path& repository) {
   for (Entry& entry : entries("where session = ?", session)) {
     if (entry.state == kMoved) continue;
-    if (!has_happened(entry, repository)) {
+    if (entry.state == kTold || !has_happened(entry, repository)) {
       forget(entry.push.id);
     } else if (claim(entry)) {
       tell(entry);
@@ -206,7 +226,7 @@ bool PushLedger::decide(Entry& entry, const RepositoryOf& repository_of) {
     forget(entry.push.id);
     return true;
   }
-  if (has_happened(entry, repository)) {
+  if (entry.state != kTold && has_happened(entry, repository)) {
     if (claim(entry)) tell(entry);
     return true;
   }

@@ -11,6 +11,11 @@
 //   announced, happened  the ref has moved; Project.Pushed is appended   moved
 //   moved                the handler has returned                        (none)
 //   announced            git has ended and the ref has not moved         (none)
+//   announced            the same move is told of another session        told
+//   told                 its git has ended, or cannot live any longer    (none)
+//
+// The same move by two sessions is one push that was repeated after a crash, while the first one's
+// git goes on without its server; or two people's. Git lets one of them move the ref.
 //
 // What a crash leaves in "announced" is compared with the repository, what it leaves in "moved" is
 // told again, under the same id, with the user and the options that it had.
@@ -54,8 +59,9 @@ class PushLedger {
   // Called for each push after it is recorded and before it is told.
   void before_telling(std::function<void(const Push&)> prepare);
 
-  // Before git moves the refs.
-  void announce(const Moves& moves);
+  // Before git moves the refs. One that is already where this push wants it is left out: git will
+  // refuse to move it.
+  void announce(const Moves& moves, const std::filesystem::path& repository);
   // After git has moved these refs: records, tells, and returns the lines to show.
   std::vector<std::string> moved(const Moves& moves);
   // After the session's git process has ended, or where it never began: what is still announced
@@ -71,6 +77,7 @@ class PushLedger {
  private:
   struct Entry;
   std::vector<Entry> entries(const std::string& condition, const std::string& value) const;
+  void record(const Moves& moves);
   bool claim(Entry& entry);
   static bool has_happened(const Entry& entry, const std::filesystem::path& repository);
   bool decide(Entry& entry, const RepositoryOf& repository_of);

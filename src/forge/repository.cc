@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 #include <fcntl.h>
 
@@ -51,22 +50,6 @@ std::optional<std::string> output_of(const std::filesystem::path& directory, con
 }
 
 constexpr std::size_t kDigits = 40;
-
-// What a loose ref holds. The common case of a branch that was just pushed, without a process.
-std::optional<std::string> loose_ref(const std::filesystem::path& directory,
-                                     const std::string& ref) {
-  if (!is_ref_name(ref)) return std::nullopt;
-  std::error_code error;
-  const std::filesystem::path file = directory / ref;
-  if (!std::filesystem::is_regular_file(file, error)) return std::nullopt;
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(kDigits + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!stream || text.back() != '\n') return std::nullopt;  // symbolic, or just being replaced
-  text.pop_back();
-  return is_commit_id(text) ? std::optional(text) : std::nullopt;
-}
-
 const auto kProcessStart = std::filesystem::file_time_type::clock::now();
 
 // A server that was killed while it moved one of its own refs leaves the lock, and the ref could

@@ -217,7 +217,7 @@ Json ForgeState::answer_hook(const Json& question) {
         refusal(update, *found, rules_for(protections, update.ref), access, Way::kGit);
     if (reason) throw Error("Forbidden", *reason, 403);
   }
-  ledger.announce(moves);
+  ledger.announce(moves, repository_of(moves.project));
   return Json::object();
 }
 

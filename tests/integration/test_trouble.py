@@ -434,8 +434,9 @@ def test_a_push_that_is_killed_can_be_repeated(own_server, tmp_path, counter):
         hosted.push()
         pipelines = wait_for(lambda: hosted.get(f"pipelines?sha={commit}"),
                              f"a pipeline for push {number}")
-        assert len(pipelines) == 1
-        assert hosted.ended(pipelines[0]["id"])["status"] == "success"
+        ended = hosted.ended(pipelines[0]["id"])
+        assert ended["status"] == "success", hosted.story(ended["id"])
+        assert [each["id"] for each in hosted.get(f"pipelines?sha={commit}")] == [ended["id"]]
         assert counter.paths.count(f"push-{number}") == 1
 
 
