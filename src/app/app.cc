@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "airflow/airflow.h"
+#include "app/addresses.h"
 #include "app/deploy_on_approval.h"
 #include "app/job_environment.h"
 #include "app/notice_details.h"
@@ -74,11 +75,12 @@ std::unique_ptr<store::Database> opened(const std::filesystem::path& data) {
   return database;
 }
 
-net::CertificateFiles certificates(const std::filesystem::path& data, const std::string& address,
+net::CertificateFiles certificates(const std::filesystem::path& data, const AppOptions& app,
                                    const base::Clock& clock) {
   net::CertificateOptions options;
   options.directory = data / "tls";
-  options.names = net::names_of_server(address);
+  options.names = net::names_of_server(app.address);
+  if (!app.external_url.empty()) options.names.push_back(host_of_url(app.external_url));
   options.system_bundles = net::usual_system_bundles();
   // Behind a proxy that opens TLS, the machine's owner has put its authority into one of these.
   std::vector<std::filesystem::path> own;
@@ -90,12 +92,6 @@ net::CertificateFiles certificates(const std::filesystem::path& data, const std:
   return net::prepare_certificates(options, clock, store::system_disk());
 }
 
-// An IPv6 address goes into a URL in brackets.
-std::string host_and_port(const std::string& address, std::uint16_t port) {
-  const bool six = address.find(':') != std::string::npos;
-  return (six ? "[" + address + "]" : address) + ":" + std::to_string(port);
-}
-
 // Members in the order in which they are built; they end in the reverse one.
 class Slipway final : public App {
  public:
@@ -103,7 +99,7 @@ class Slipway final : public App {
       : options_(std::move(options)),
         data_(prepared(options_.data)),
         database_(opened(data_)),
-        certificates_(certificates(data_, options_.address, clock_)),
+        certificates_(certificates(data_, options_, clock_)),
         spool_(data_ / "spool"),
         events_(*database_),
         iam_(*database_, clock_, {options_.account, options_.region, data_ / "credentials"}),
@@ -132,14 +128,15 @@ class Slipway final : public App {
         notify_(*database_, clock_, events_, iam_, functions_, notify_options()),
         forge_(*database_, clock_, iam_, {data_}),
         git_(forge_),
-        job_environment_(iam_, clock_, [this] { return endpoint_; }),
+        job_environment_(iam_, clock_, [this] { return external_url_; }),
         ci_(*database_, clock_, forge_, spool_, ci_options()),
         coordinator_(
-            ci_, forge_, [this] { return endpoint_; }, data_ / "spool"),
+            ci_, forge_, [this] { return external_url_; }, data_ / "spool"),
         executor_(ci_, forge_, images_, *engine_, *database_, clock_, executor_options()),
-        gitlab_(
-            forge_, ci_, *database_, clock_, events_,
-            {.url = [this] { return endpoint_; }, .spool = &spool_, .account = options_.account}),
+        gitlab_(forge_, ci_, *database_, clock_, events_,
+                {.url = [this] { return external_url_; },
+                 .spool = &spool_,
+                 .account = options_.account}),
         router_({api_, registry_, coordinator_, gitlab_, git_, airflow_, notify_, functions_}),
         workers_({"worker", options_.workers, 1024}) {
     register_operations();
@@ -155,17 +152,25 @@ class Slipway final : public App {
     server_options.port = options_.port;
     server_options.loops = loop_count(options_);
     server_ = net::Server::start(server_options, router_, workers_, spool_, &endpoints_.gateway());
-    const std::string host = options_.address + ":" + std::to_string(server_->port());
-    endpoint_ = "http://" + host;
+    endpoint_ = local_url(options_.address, server_->port());
+    external_url_ = options_.external_url.empty() ? endpoint_ : options_.external_url;
     // Repositories are named by the address, which is known only now.
-    images::register_ecr_api(api_, images_, iam_, host);
+    images::register_ecr_api(api_, images_, iam_, external_url_);
     start_tls();
     write_server_file();
     start_rooms();
     router_.open();
     upkeep_ = std::thread([this] { keep_up(); });
     log(Level::kInfo, "serving",
-        {{"endpoint", endpoint_}, {"data", data_.string()}, {"runtime", engine_->runtime()}});
+        {{"endpoint", endpoint_},
+         {"external url", external_url_},
+         {"data", data_.string()},
+         {"runtime", engine_->runtime()}});
+    if (is_wildcard(options_.address) && options_.external_url.empty())
+      log(Level::kWarning,
+          "listening on every address, but links in answers, pages and mails name this machine "
+          "alone; give --external-url",
+          {{"links", external_url_}});
   }
 
   ~Slipway() override { stop(); }
@@ -244,7 +249,7 @@ class Slipway final : public App {
     notify::NotifyOptions options;
     options.region = options_.region;
     options.smtp = options_.smtp;
-    options.url = [this] { return endpoint_; };
+    options.url = [this] { return external_url_; };
     options.details = [this](const store::Event& event) {
       return details_of(event, {logs_, models_, endpoints_, pipelines_, ci_});
     };
@@ -255,7 +260,7 @@ class Slipway final : public App {
     ci::CiOptions options;
     options.directory = data_ / "ci";
     options.account = options_.account;
-    options.url = [this] { return endpoint_; };
+    options.url = [this] { return external_url_; };
     options.job_variables = [this](const ci::Job& job) { return job_environment_(job); };
     return options;
   }
@@ -366,7 +371,8 @@ class Slipway final : public App {
   base::ThreadPool workers_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<net::TlsFront> tls_;
-  std::string endpoint_;  // constant once the rooms are started, as is:
+  std::string endpoint_;  // constant once the rooms are started, as are:
+  std::string external_url_;
   std::string tls_host_;  // host and port
   bool stopped_ = false;
   std::mutex mutex_;

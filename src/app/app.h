@@ -17,6 +17,8 @@ struct AppOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 4700;   // 0: any free one
   std::uint16_t tls_port = 0;  // of the same by TLS; 0: any free one
+  // What people and other machines call this server; empty: as local_url(). See addresses.h.
+  std::string external_url;
   std::string account = "123456789012";
   std::string region = "us-east-1";
   std::string runtime;         // "crun", "runc" or empty: the first that works

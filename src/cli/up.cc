@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/addresses.h"
 #include "app/app.h"
 #include "base/error.h"
 #include "base/file_descriptor.h"
@@ -106,6 +107,9 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
       ->add_option("--tls-port", options->app.tls_port,
                    "Port that serves the same by TLS; 0 takes a free one")
       ->capture_default_str();
+  command->add_option("--external-url", options->app.external_url,
+                      "What people and other machines call this server, in links and for jobs: "
+                      "https://ml.example.org; the address listened on if not given");
   command->add_option("--account", options->app.account, "Account number, twelve digits")
       ->capture_default_str()
       ->check([](const std::string& text) {
@@ -138,6 +142,8 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
     run = [&globals, options] {
       options->app.data = globals.data;
       options->app.self = globals.self;
+      if (!options->app.external_url.empty())
+        options->app.external_url = app::external_url(options->app.external_url);
       if (!options->smtp_password_file.empty())
         options->app.smtp.password =
             std::string(base::trim(store::read_file(options->smtp_password_file, 4096)));

@@ -12,7 +12,7 @@ wire::Reply get_authorization_token(const EcrContext& context, const wire::Call&
   return Json{
       {"authorizationData", Json::array({{{"authorizationToken", base::base64("AWS:" + password)},
                                           {"expiresAt", base::epoch_seconds(expires)},
-                                          {"proxyEndpoint", "http://" + context.registry_host}}})}};
+                                          {"proxyEndpoint", context.registry_url}}})}};
 }
 
 }  // namespace
@@ -27,6 +27,11 @@ RepositoryKey EcrContext::key_of(const wire::Call& call) const {
 
 std::string EcrContext::arn_of(const RepositoryKey& key) const {
   return "arn:aws:ecr:" + state.options.region + ":" + key.account + ":repository/" + key.name;
+}
+
+std::string EcrContext::registry_host() const {
+  const std::size_t scheme = registry_url.find("://");
+  return scheme == std::string::npos ? registry_url : registry_url.substr(scheme + 3);
 }
 
 void throw_repository_missing(const RepositoryKey& key) {
@@ -72,8 +77,8 @@ std::vector<Json> page_by_key(std::vector<std::pair<std::string, Json>> items,
 }
 
 void register_ecr_api(wire::Api& api, Images& images, const iam::Iam& iam,
-                      std::string registry_host) {
-  const EcrContext context{images.state(), iam, std::move(registry_host)};
+                      std::string registry_url) {
+  const EcrContext context{images.state(), iam, std::move(registry_url)};
   api.on("ecr", "GetAuthorizationToken",
          [context](wire::Call& call) { return get_authorization_token(context, call); });
   register_ecr_repositories(api, context);

@@ -57,8 +57,8 @@ wire::Reply get_download_url(const EcrContext& context, const wire::Call& call) 
   }
   const std::string token =
       context.iam.registry_password(call.caller, context.state.clock.now() + kDownloadLifetime);
-  return Json{{"downloadUrl", "http://" + context.registry_host + "/v2/" + key.name + "/blobs/" +
-                                  digest + "?token=" + base::percent_encode(token)},
+  return Json{{"downloadUrl", context.registry_url + "/v2/" + key.name + "/blobs/" + digest +
+                                  "?token=" + base::percent_encode(token)},
               {"layerDigest", digest}};
 }
 

@@ -21,7 +21,10 @@ namespace slipway::images {
 struct EcrContext {
   Images::State& state;
   const iam::Iam& iam;
-  std::string registry_host;
+  std::string registry_url;  // "http://127.0.0.1:4700"
+
+  // What images are named by: the URL without its scheme.
+  std::string registry_host() const;
 
   RepositoryKey key_of(const wire::Call& call) const;  // registryId and repositoryName
   std::string arn_of(const RepositoryKey& key) const;

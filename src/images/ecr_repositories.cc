@@ -14,7 +14,7 @@ Json describe(const EcrContext& context, const Repository& repository) {
       {"repositoryArn", context.arn_of({repository.account, repository.name})},
       {"registryId", repository.account},
       {"repositoryName", repository.name},
-      {"repositoryUri", context.registry_host + "/" + repository.name},
+      {"repositoryUri", context.registry_host() + "/" + repository.name},
       {"createdAt", base::epoch_seconds(repository.created)},
       {"imageTagMutability", repository.tag_mutability},
       {"imageScanningConfiguration", {{"scanOnPush", repository.scan_on_push}}},

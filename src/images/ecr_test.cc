@@ -20,7 +20,7 @@ class Ecr : public testing::Test {
         key_(iam_.create_access_key("root")),
         registry_(*room_.images, iam_),
         api_(iam_, room_.clock, "us-east-1") {
-    register_ecr_api(api_, *room_.images, iam_, "127.0.0.1:4700");
+    register_ecr_api(api_, *room_.images, iam_, "http://127.0.0.1:4700");
   }
 
   // Calls the operation as a client does; the answer has its status as "status".

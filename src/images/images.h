@@ -91,9 +91,9 @@ class Images {
   std::unique_ptr<State> state_;
 };
 
-// ECR: the operations of the reference's index. `registry_host` is "127.0.0.1:4700".
+// ECR: the operations of the reference's index. `registry_url`: "http://127.0.0.1:4700".
 void register_ecr_api(wire::Api& api, Images& images, const iam::Iam& iam,
-                      std::string registry_host);
+                      std::string registry_url);
 
 // OCI distribution 1.1 under /v2/, with Basic and Bearer authentication against `iam`.
 class Registry {
