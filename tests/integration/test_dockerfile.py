@@ -151,9 +151,13 @@ def test_an_image_with_an_entrypoint_of_its_own_is_left_alone(based, tmp_path):
     based.client("sagemaker").delete_endpoint(EndpointName="own")
 
 
+# On a busy machine buildah loses what a step says in the moment of its end.
+FAILING_STEP = "RUN echo looking; echo no such wheel >&2; sleep 0.5; exit 7\n"
+
+
 def test_a_step_that_fails_shows_its_last_lines_and_nothing_is_pushed(based, tmp_path):
     model = Model(tmp_path / "model")
-    model.commit(named("broken", Dockerfile=DOCKERFILE + "RUN echo looking; echo no such wheel >&2; exit 7\n"),
+    model.commit(named("broken", Dockerfile=DOCKERFILE + FAILING_STEP),
                  "feat: first version")
     status, result, progress = ship(based, model, "--approve")
     assert (status, result["stage"]) == (1, "build"), progress
