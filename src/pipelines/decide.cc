@@ -283,7 +283,7 @@ class Deciding {
     effect.subject = state.subject;
     if (step(index).type == StepType::kEndpoint) {
       // Whether the endpoint serves what the step asked for shows by its configuration.
-      effect.arguments = resolve(step(index).arguments, scope_of(run_, index, state.attempt, now_));
+      effect.arguments = resolve(step(index).arguments, scope_of_start(index));
     }
     decision_.effects.push_back(std::move(effect));
   }
@@ -371,10 +371,17 @@ class Deciding {
     record(good ? Happening::kStepSucceeded : Happening::kStepFailed, index, std::move(detail));
   }
 
+  // As the start that was recorded saw it: a start that is repeated, and a look at what it
+  // started, must find the same names where these hold the time (Execution.CurrentDateTime).
+  Scope scope_of_start(std::size_t index) const {
+    const StepState& state = run_.steps[index];
+    return scope_of(run_, index, state.attempt, state.started.value_or(now_));
+  }
+
   // A start that was recorded earlier.
   void launch(std::size_t index) {
     try {
-      const Scope scope = scope_of(run_, index, run_.steps[index].attempt, now_);
+      const Scope scope = scope_of_start(index);
       launch(index, resolve(step(index).arguments, scope), resolve(step(index).target, scope));
     } catch (const Error& error) {
       record(Happening::kStepFailed, index,

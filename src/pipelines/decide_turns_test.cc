@@ -88,5 +88,22 @@ TEST(DecideTurns, StopsWhatOnlyWaitsForItsTurn) {
   EXPECT_EQ(run.run->status, RunStatus::kStopped);
 }
 
+TEST(DecideTurns, NamesWhatItStartsByTheTimeOfTheStart) {
+  Json step = endpoint();
+  step["Arguments"]["EndpointConfigName"] = {
+      {"Std:Join", {{"On", "-"}, {"Values", {"c", {{"Get", "Execution.CurrentDateTime"}}}}}}};
+  Simulation run(Steps{step});
+  run.decide();
+  const Json asked = run.effects.back().arguments;
+
+  run.restart();
+  run.now += 60'000;
+  run.decide();
+  EXPECT_EQ(run.effects.back().arguments, asked) << "the start that a crash repeats";
+  run.started("E");
+  EXPECT_EQ(run.effects.back().what, Effect::What::kLook);
+  EXPECT_EQ(run.effects.back().arguments, asked) << "the look at what it started";
+}
+
 }  // namespace
 }  // namespace slipway::pipelines
