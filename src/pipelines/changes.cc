@@ -21,19 +21,21 @@ int parallelism_in(const Json& input) {
 
 Json Executions::stop(const std::string& account, const Json& input) {
   const std::string arn = text_or(input, "PipelineExecutionArn");
-  if (answered(account, "StopPipelineExecution", input)) return {{"PipelineExecutionArn", arn}};
+  const std::string request = request_on("StopPipelineExecution", arn);
+  if (answered(account, request, input)) return {{"PipelineExecutionArn", arn}};
   const store::Resource execution =
       store_.database().read([&](store::Reader& reader) { return find(reader, account, arn); });
   executor_.command({account, execution.name}, request_stop, [&](store::Transaction& transaction) {
-    store_.remember(transaction, account, "StopPipelineExecution",
-                    text_or(input, "ClientRequestToken"), execution.parent, arn);
+    store_.remember(transaction, account, request, text_or(input, "ClientRequestToken"),
+                    execution.parent, arn);
   });
   return {{"PipelineExecutionArn", arn}};
 }
 
 Json Executions::retry(const std::string& account, const Json& input) {
   const std::string arn = text_or(input, "PipelineExecutionArn");
-  if (answered(account, "RetryPipelineExecution", input)) return {{"PipelineExecutionArn", arn}};
+  const std::string request = request_on("RetryPipelineExecution", arn);
+  if (answered(account, request, input)) return {{"PipelineExecutionArn", arn}};
   const store::Resource execution = store_.database().read([&](store::Reader& reader) {
     store::Resource found = find(reader, account, arn);
     catalog_.find(reader, account, found.parent);  // throws where it is being deleted
@@ -46,8 +48,8 @@ Json Executions::retry(const std::string& account, const Json& input) {
         request_retry(run, parallelism, now, decision);
       },
       [&](store::Transaction& transaction) {
-        store_.remember(transaction, account, "RetryPipelineExecution",
-                        text_or(input, "ClientRequestToken"), execution.parent, arn);
+        store_.remember(transaction, account, request, text_or(input, "ClientRequestToken"),
+                        execution.parent, arn);
       });
   return {{"PipelineExecutionArn", arn}};
 }
@@ -75,12 +77,12 @@ Json Executions::update(const std::string& account, const Json& input) {
 }
 
 Json Executions::answer(const std::string& account, const Json& input, bool success) {
-  const std::string operation =
-      success ? "SendPipelineExecutionStepSuccess" : "SendPipelineExecutionStepFailure";
-  if (const auto before = answered(account, operation, input)) {
+  const std::string token = text_or(input, "CallbackToken");
+  const std::string request = request_on(
+      success ? "SendPipelineExecutionStepSuccess" : "SendPipelineExecutionStepFailure", token);
+  if (const auto before = answered(account, request, input)) {
     return {{"PipelineExecutionArn", *before}};
   }
-  const std::string token = text_or(input, "CallbackToken");
   const auto waits = store_.waits_for("callback/" + token);
   if (waits.empty() || waits.front().execution.account != account) {
     throw Error("ResourceNotFound", "The callback token '" + token + "' does not exist.");
@@ -107,7 +109,7 @@ Json Executions::answer(const std::string& account, const Json& input, bool succ
         answer_callback(run, found->second, outputs, reason, now, decision);
       },
       [&](store::Transaction& transaction) {
-        store_.remember(transaction, account, operation, text_or(input, "ClientRequestToken"),
+        store_.remember(transaction, account, request, text_or(input, "ClientRequestToken"),
                         execution->parent, arn);
       });
   return {{"PipelineExecutionArn", arn}};

@@ -198,13 +198,17 @@ store::Resource Executions::find(store::Reader& reader, const std::string& accou
   return std::move(*found);
 }
 
+std::string request_on(const std::string& operation, const std::string& what) {
+  return operation + "/" + base::lower(base::name_of(what));
+}
+
 std::optional<std::string> Executions::answered(const std::string& account,
-                                                const std::string& operation,
+                                                const std::string& request,
                                                 const Json& input) const {
   const std::string token = text_or(input, "ClientRequestToken");
   if (token.empty()) return std::nullopt;
   return store_.database().read(
-      [&](store::Reader& reader) { return store_.answer(reader, account, operation, token); });
+      [&](store::Reader& reader) { return store_.answer(reader, account, request, token); });
 }
 
 std::unique_ptr<Run> Executions::load(const std::string& account, const std::string& arn) const {
@@ -217,7 +221,8 @@ std::unique_ptr<Run> Executions::load(const std::string& account, const std::str
 
 Json Executions::start(const std::string& account, const Json& input, const Json& creator) {
   const std::string token = text_or(input, "ClientRequestToken");
-  if (const auto before = answered(account, "StartPipelineExecution", input)) {
+  const std::string request = request_on("StartPipelineExecution", text_or(input, "PipelineName"));
+  if (const auto before = answered(account, request, input)) {
     return {{"PipelineExecutionArn", *before}};
   }
   if (executor_.unfinished() >= most_unfinished_) {
@@ -292,7 +297,7 @@ Json Executions::start(const std::string& account, const Json& input, const Json
 
   const std::string arn = run->info.arn;
   const std::string recorded = store_.database().write([&](store::Transaction& transaction) {
-    if (const auto before = store_.answer(transaction, account, "StartPipelineExecution", token)) {
+    if (const auto before = store_.answer(transaction, account, request, token)) {
       return *before;
     }
     store::Resource pipeline = catalog_.find(transaction, account, run->info.pipeline);
@@ -301,7 +306,7 @@ Json Executions::start(const std::string& account, const Json& input, const Json
     store::update(transaction, pipeline);
     store::create(transaction, execution);
     store_.record(transaction, *run, decision);
-    store_.remember(transaction, account, "StartPipelineExecution", token, execution.parent, arn);
+    store_.remember(transaction, account, request, token, execution.parent, arn);
     append_event(transaction, *run, document, "PipelineExecution.Started", now);
     return arn;
   });

@@ -44,7 +44,7 @@ class Executions {
  private:
   store::Resource find(store::Reader& reader, const std::string& account,
                        const std::string& arn) const;
-  std::optional<std::string> answered(const std::string& account, const std::string& operation,
+  std::optional<std::string> answered(const std::string& account, const std::string& request,
                                       const Json& input) const;
   std::unique_ptr<Run> load(const std::string& account, const std::string& arn) const;
 
@@ -58,6 +58,9 @@ class Executions {
 // The values of all parameters, of their types: what was given, otherwise the defaults. `given`:
 // [{Name, Value}]. Throws Error{ValidationException} for one that is unknown, missing or wrong.
 Json parameter_values(const Definition& definition, const Json& given);
+// What a ClientRequestToken is good for: one operation on one pipeline, execution or callback, so
+// that a token (a commit, a run's id) that comes again for another is not taken for a repetition.
+std::string request_on(const std::string& operation, const std::string& what);
 // The steps that have come to be, in their order.
 std::vector<StepSummary> step_summaries(const Run& run);
 

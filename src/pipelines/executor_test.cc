@@ -124,6 +124,23 @@ TEST_F(ExecutorTest, StartsOnceForOneToken) {
 
   EXPECT_EQ(start("Demo", token), start("Demo", token));
   EXPECT_NE(start("Demo", token), start("Demo"));
+  EXPECT_EQ(start("demo", token), start("Demo", token));
+}
+
+TEST_F(ExecutorTest, TakesATokenForRepetitionOnlyOnTheSameThing) {
+  create("Demo", {training("A")});
+  create("Other", {training("A")});
+  services_.hold("A");
+  executor_->start();
+  const Json token{{"ClientRequestToken", "one"}};
+
+  const std::string first = start("Demo", token);
+  const std::string second = start("Other", token);
+  EXPECT_THAT(second, HasSubstr(":pipeline/other/execution/"));
+  for (const std::string& arn : {first, second}) {
+    executions_->stop(kAccount, {{"PipelineExecutionArn", arn}, {"ClientRequestToken", "stop"}});
+    EXPECT_EQ(ended(arn)["PipelineExecutionStatus"], "Stopped");
+  }
 }
 
 TEST_F(ExecutorTest, ChecksParameters) {
