@@ -23,7 +23,8 @@ constexpr base::Millis kLeastSession = 10 * 3'600'000;
 // Credentials must outlast the invocation by this.
 constexpr base::Millis kSafety = 60'000;
 constexpr std::size_t kMostSessions = 1000;
-constexpr double kMemoryOfCpu = 1769;  // MB, as Lambda gives out processors
+constexpr std::size_t kShortestSessionName = 2;  // as STS has it
+constexpr double kMemoryOfCpu = 1769;            // MB, as Lambda gives out processors
 
 constexpr const char* kTask = "/var/task";
 constexpr const char* kRuntime = "/var/runtime";
@@ -130,6 +131,10 @@ LaunchPlan plan_launch(const Target& target, const LaunchFacts& facts) {
   return plan;
 }
 
+std::string session_name(const std::string& function) {
+  return function.size() < kShortestSessionName ? function + "-lambda" : function;
+}
+
 Launcher::Launcher(Parts parts) : parts_(std::move(parts)) {}
 
 void Launcher::prepare() const {
@@ -147,7 +152,7 @@ iam::Iam::Session Launcher::session_for(const Target& target) {
     return found->second;
   }
   if (sessions_.size() >= kMostSessions) sessions_.clear();
-  auto session = parts_.iam.assume_role(role, target.name, kSessionSeconds);
+  auto session = parts_.iam.assume_role(role, session_name(target.name), kSessionSeconds);
   sessions_[key] = session;
   return session;
 }

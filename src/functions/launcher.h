@@ -35,6 +35,8 @@ struct LaunchFacts {
   images::RunConfig image;
 };
 LaunchPlan plan_launch(const Target& target, const LaunchFacts& facts);
+// Of the role's session: the function's name, which may be shorter than such a name.
+std::string session_name(const std::string& function);
 
 // Thread-safe.
 class Launcher {

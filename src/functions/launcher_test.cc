@@ -107,6 +107,11 @@ TEST(PlanLaunch, LetsTheFunctionsVariablesWin) {
   EXPECT_EQ(plan_launch(target, facts()).environment.at("AWS_ENDPOINT_URL"), "http://other");
 }
 
+TEST(SessionName, IsLongEnoughForStsWhateverTheFunctionsName) {
+  EXPECT_EQ(session_name("trigger-dag"), "trigger-dag");
+  EXPECT_EQ(session_name("f"), "f-lambda");
+}
+
 TEST(OutputTail, ShowsTheTextsOfALog) {
   EXPECT_EQ(texts_of_log("1700000000000 O one\n1700000000001 E two words\nodd\n"),
             "one\ntwo words\nodd\n");
