@@ -81,6 +81,15 @@ bool is_name(std::string_view text, std::size_t longest) {
          });
 }
 
+// A list that is left out is empty; something else in its place is not taken for that.
+const Json& list_in(const Json& object, const char* member, const std::string& whose) {
+  const auto found = object.find(member);
+  if (found != object.end() && !found->is_null() && !found->is_array()) {
+    refuse(whose + " has the " + member + " " + base::dump_json(*found) + ", which is not a list.");
+  }
+  return array_or_empty(object, member);
+}
+
 ValueType value_type_in(const Json& object, const char* member, const std::string& whose) {
   const std::string text = text_or(object, member);
   for (const auto& [type, known] : kValueTypes) {
@@ -95,7 +104,7 @@ Parameter parameter_of(const Json& text) {
   const std::string whose = "Parameter '" + parameter.name + "'";
   if (!is_name(parameter.name, 256)) refuse(whose + " has no valid Name.");
   parameter.type = value_type_in(text, "Type", whose);
-  for (const Json& value : array_or_empty(text, "EnumValues")) {
+  for (const Json& value : list_in(text, "EnumValues", whose)) {
     const auto typed = as_type(parameter.type, value);
     if (!typed) refuse(whose + " has EnumValues that are not of its Type.");
     parameter.values.push_back(*typed);
@@ -167,13 +176,13 @@ class Parser {
     if (!definition_.by_name.emplace(step.name, index).second) {
       refuse(whose + " is defined twice: step names must be unique.");
     }
-    depends_on_.push_back(array_or_empty(text, "DependsOn"));
+    depends_on_.push_back(list_in(text, "DependsOn", whose));
     const bool is_condition = step.type == StepType::kCondition;
     definition_.steps.push_back(std::move(step));
     if (!is_condition) return;
     const Json& arguments = base::object_or_empty(text, "Arguments");
-    steps(array_or_empty(arguments, "IfSteps"), index, true);
-    steps(array_or_empty(arguments, "ElseSteps"), index, false);
+    steps(list_in(arguments, "IfSteps", whose), index, true);
+    steps(list_in(arguments, "ElseSteps", whose), index, false);
   }
 
   static StepType type_of(const Json& text, const std::string& whose) {
@@ -190,7 +199,7 @@ class Parser {
     if (!step.arguments.is_object()) refuse(whose + " has Arguments that are not an object.");
     switch (step.type) {
       case StepType::kCondition: {
-        Json conditions = array_or_empty(step.arguments, "Conditions");
+        Json conditions = list_in(step.arguments, "Conditions", whose);
         if (conditions.empty()) refuse(whose + " has no Conditions.");
         try {
           for (const Json& condition : conditions) check_condition(condition);
@@ -217,10 +226,10 @@ class Parser {
   }
 
   static void options(const Json& text, Step& step, const std::string& whose) {
-    for (const Json& policy : array_or_empty(text, "RetryPolicies")) {
+    for (const Json& policy : list_in(text, "RetryPolicies", whose)) {
       step.retry_policies.push_back(retry_policy(policy, whose));
     }
-    for (const Json& file : array_or_empty(text, "PropertyFiles")) {
+    for (const Json& file : list_in(text, "PropertyFiles", whose)) {
       PropertyFile made{text_or(file, "PropertyFileName"), text_or(file, "OutputName"),
                         text_or(file, "FilePath")};
       if (made.name.empty() || made.output.empty() || made.path.empty()) {
@@ -228,7 +237,7 @@ class Parser {
       }
       step.property_files.push_back(std::move(made));
     }
-    for (const Json& output : array_or_empty(text, "OutputParameters")) {
+    for (const Json& output : list_in(text, "OutputParameters", whose)) {
       step.output_parameters.push_back(
           {text_or(output, "OutputName"), value_type_in(output, "OutputType", whose)});
     }
@@ -243,7 +252,7 @@ class Parser {
 
   static RetryPolicy retry_policy(const Json& text, const std::string& whose) {
     RetryPolicy policy;
-    for (const Json& exception : array_or_empty(text, "ExceptionType")) {
+    for (const Json& exception : list_in(text, "ExceptionType", whose)) {
       const std::string name = exception.is_string() ? exception.get<std::string>() : "";
       if (std::find(kExceptions.begin(), kExceptions.end(), name) == kExceptions.end()) {
         refuse(whose + ": '" + name + "' is not an ExceptionType.");
@@ -410,7 +419,7 @@ Definition parse_definition(std::string_view text) {
   if (version != "2020-12-01") refuse("Version is '" + version + "': give 2020-12-01.");
   Definition definition;
   Parser parser(definition);
-  parser.parameters(array_or_empty(*json, "Parameters"));
+  parser.parameters(list_in(*json, "Parameters", "It"));
   parser.steps(json->contains("Steps") ? (*json)["Steps"] : Json(nullptr), std::nullopt, true);
   if (definition.steps.empty()) refuse("It has no steps.");
   parser.connect();

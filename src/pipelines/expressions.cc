@@ -92,20 +92,40 @@ Json get(const std::string& text, const Scope& scope) {
   return *value;
 }
 
+// The step and the property file that a Std:JsonGet reads.
+Reference file_of(const Json& operand) {
+  const std::string text = base::text_or(base::object_or_empty(operand, "PropertyFile"), kGet);
+  Reference file;
+  if (!text.empty()) file = parse_reference(text);
+  const bool fits = file.root == Reference::Root::kStep && file.path.size() == 2 &&
+                    file.path[0] == PathPart("PropertyFiles") &&
+                    std::holds_alternative<std::string>(file.path[1]);
+  if (!fits)
+    refuse("A Std:JsonGet needs a PropertyFile {\"Get\": \"Steps.<step>.PropertyFiles.<name>\"}");
+  return file;
+}
+
+// The form of an expression; its references are checked by who knows the steps.
+void check_form(const Json& expression) {
+  if (const Json* operand = operand_of(expression, kJoin)) {
+    const auto values = operand->find("Values");
+    if (!operand->is_object() || values == operand->end() || !values->is_array()) {
+      refuse("A Std:Join needs Values, a list");
+    }
+  } else if (const Json* read = operand_of(expression, kJsonGet)) {
+    if (!read->is_object() || !read->contains("Path")) refuse("A Std:JsonGet needs a Path");
+    if (!read->contains("S3Uri")) file_of(*read);
+  }
+}
+
 std::string uri_of_file(const Json& operand, const Scope& scope) {
   if (const auto uri = operand.find("S3Uri"); uri != operand.end()) {
     const Json resolved = resolve(*uri, scope);
     if (!resolved.is_string()) refuse("The S3Uri of a Std:JsonGet is no text");
     return resolved.get<std::string>();
   }
-  const std::string text = base::text_or(base::object_or_empty(operand, "PropertyFile"), kGet);
-  const Reference file = parse_reference(text);
-  const bool fits = file.root == Reference::Root::kStep && file.path.size() == 2 &&
-                    file.path[0] == PathPart("PropertyFiles") &&
-                    std::holds_alternative<std::string>(file.path[1]);
-  if (!fits)
-    refuse("A Std:JsonGet needs a PropertyFile {\"Get\": \"Steps.<step>.PropertyFiles.<name>\"}");
-  if (!scope.property_file) refuse("\"" + text + "\" has no value");
+  const Reference file = file_of(operand);
+  if (!scope.property_file) refuse("The property files of step " + file.name + " are not known");
   return scope.property_file(file.name, std::get<std::string>(file.path[1]));
 }
 
@@ -269,6 +289,7 @@ std::vector<Reference> references_in(const Json& expression) {
     if (!text->is_string()) refuse("The operand of Get is no text: " + base::dump_json(*text));
     found.push_back(parse_reference(text->get_ref<const std::string&>()));
   } else if (expression.is_structured()) {
+    check_form(expression);
     for (const Json& part : expression) {
       auto within = references_in(part);
       std::move(within.begin(), within.end(), std::back_inserter(found));
@@ -308,7 +329,11 @@ void check_condition(const Json& condition) {
     for (const Json& part : parts) check_condition(part);
     return;
   }
-  if (type == "In") return need(condition, type, {"QueryValue", "Values"});
+  if (type == "In") {
+    need(condition, type, {"QueryValue", "Values"});
+    if (!condition["Values"].is_array()) refuse("The Values of a condition In are not a list");
+    return;
+  }
   for (const char* known :
        {"Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo"}) {
     if (type == known) return need(condition, type, {"LeftValue", "RightValue"});

@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(
         Unresolved{"FilePath",
                    {{"Std:JsonGet", {{"S3Uri", "s3://x/y"}, {"Path", "none"}}}},
                    "found nothing at none in s3://x/y"},
-        Unresolved{"File", {{"Std:JsonGet", {{"Path", "a"}}}}, "is empty"}),
+        Unresolved{"File", {{"Std:JsonGet", {{"Path", "a"}}}}, "needs a PropertyFile"}),
     [](const auto& tested) { return tested.param.name; });
 
 TEST(Expressions, LeavesFilesForLater) {
