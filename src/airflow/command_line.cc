@@ -164,13 +164,10 @@ class Commands {
   }
 
   std::string tasks(const Words& words) {
-    const std::string& dag = words.at(0, "dag_id");
-    require(dag);
-    const auto runs = runs_.list(account_, dag, 1);
+    const auto dag = pipelines_.pipeline(account_, words.at(0, "dag_id"));
+    if (!dag) throw Error("NotFound", "Dag id " + words.at(0, "dag_id") + " not found");
     std::string text;
-    if (!runs.empty())
-      for (const auto& step : pipelines_.steps(account_, runs[0].execution))
-        text += step.name + "\n";
+    for (const std::string& step : dag->steps) text += step + "\n";
     return text;
   }
 

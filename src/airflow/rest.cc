@@ -1,13 +1,18 @@
 #include "airflow/rest.h"
 
+#include <algorithm>
 #include <set>
 
+#include "airflow/run_query.h"
 #include "base/error.h"
 #include "base/ids.h"
 #include "base/strings.h"
 
 namespace slipway::airflow {
 namespace {
+
+// Of one DAG, where a list is filtered or ordered; beyond them the oldest are left out.
+constexpr std::size_t kMostRuns = 10'000;
 
 Json time(base::Millis at) { return at == 0 ? Json(nullptr) : Json(base::iso8601_millis(at)); }
 
@@ -48,18 +53,28 @@ RestAnswer unprocessable(const std::string& type, const std::string& member,
       ""};
 }
 
-int limit_of(const std::string& query) {
-  for (const auto& [key, value] : base::parse_query(query))
-    if (key == "limit")
-      return static_cast<int>(
-          std::clamp<std::int64_t>(base::parse_integer(value).value_or(100), 1, 100));
-  return 100;
-}
-
-std::string task_state(const std::string& status) {
+Json task_state(const std::string& status) {
   if (status == "Succeeded") return "success";
   if (status == "Failed" || status == "Stopped") return "failed";
+  if (status == "Waiting") return nullptr;
+  if (status == "Skipped") return "skipped";
+  if (status == "Unreached") return "upstream_failed";
   return status == "Starting" ? "queued" : "running";
+}
+
+// Every step of the run's DAG: a task instance is there from the run's beginning, and who waits for
+// one asks for it before it has begun.
+std::vector<pipelines::StepSummary> tasks_of(const pipelines::Pipelines& pipelines,
+                                             const std::string& account, const Run& run) {
+  if (run.execution.empty()) return {};  // still queued
+  auto steps = pipelines.steps(account, run.execution);
+  for (auto& step : pipelines.steps_ahead(account, run.execution)) {
+    // It may have begun since the first look.
+    const bool known = std::any_of(steps.begin(), steps.end(),
+                                   [&](const auto& each) { return each.name == step.name; });
+    if (!known) steps.push_back(std::move(step));
+  }
+  return steps;
 }
 
 Json task_json(const Run& run, const pipelines::StepSummary& step) {
@@ -160,11 +175,7 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
   if (parts[0] != "dags") return failure(version, 404, "not found");
   if (parts.size() == 1) {
     if (request.method != "GET") return failure(version, 405, "Method Not Allowed");
-    Json dags = Json::array();
-    for (const auto& dag : pipelines_.list(request.account))
-      dags.push_back(dag_json(version, request.account, dag));
-    const std::size_t count = dags.size();
-    return {200, {{"dags", std::move(dags)}, {"total_entries", count}}, ""};
+    return dags(version, request);
   }
   const std::string& dag = parts[1];
   if (dag == "~" && parts.size() >= 3 && parts[2] == "dagRuns") {
@@ -204,29 +215,68 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
   return {200, run_json(version, *run), ""};
 }
 
+RestAnswer Rest::dags(ApiVersion version, const RestRequest& request) {
+  const Parameters parameters = base::parse_query(request.query);
+  const PageQuery page = page_query(parameters);
+  std::string pattern;
+  std::string paused;
+  bool descending = false;
+  for (const auto& [name, value] : parameters) {
+    if (name == "dag_id_pattern") pattern = base::lower(base::replace_all(value, "%", ""));
+    if (name == "paused") paused = base::lower(value);
+    if (name == "order_by") descending = value.starts_with('-');
+  }
+  std::vector<Json> all;
+  for (const auto& dag : pipelines_.list(request.account)) {
+    if (base::lower(dag.name).find(pattern) == std::string::npos) continue;
+    Json json = dag_json(version, request.account, dag);
+    if (!paused.empty() && json["is_paused"] != (paused == "true")) continue;
+    all.push_back(std::move(json));
+  }
+  if (descending) std::reverse(all.begin(), all.end());
+  const std::size_t count = all.size();
+  return {200, {{"dags", page_of(std::move(all), page)}, {"total_entries", count}}, ""};
+}
+
+// Of the DAGs: the runs that are asked for.
+RestAnswer Rest::runs_of(ApiVersion version, const std::string& account,
+                         const std::vector<std::string>& dags, const Parameters& parameters) {
+  const RunQuery query = run_query(parameters);
+  const std::size_t enough =
+      query.is_plain() ? std::min(query.page.offset + query.page.limit, kMostRuns) : kMostRuns;
+  std::vector<Run> all;
+  std::size_t count = 0;
+  for (const std::string& dag : dags) {
+    for (Run& run : runs_.list(account, dag, static_cast<int>(enough)))
+      all.push_back(std::move(run));
+    if (query.is_plain()) count += runs_.count(account, dag);
+  }
+  all = chosen(std::move(all), query);
+  if (!query.is_plain()) count = all.size();
+  Json list = Json::array();
+  for (const Run& run : page_of(std::move(all), query.page)) list.push_back(run_json(version, run));
+  return {200, {{"dag_runs", std::move(list)}, {"total_entries", count}}, ""};
+}
+
 RestAnswer Rest::dag_runs(ApiVersion version, const RestRequest& request, const std::string& dag) {
   if (request.method == "POST") return trigger(version, request, dag);
   if (request.method != "GET") return failure(version, 405, "Method Not Allowed");
-  Json list = Json::array();
-  for (const Run& run : runs_.list(request.account, dag, limit_of(request.query)))
-    list.push_back(run_json(version, run));
-  const std::size_t count = list.size();
-  return {200, {{"dag_runs", std::move(list)}, {"total_entries", count}}, ""};
+  return runs_of(version, request.account, {dag}, base::parse_query(request.query));
 }
 
 // Of every DAG, or of those that the body names.
 RestAnswer Rest::all_runs(ApiVersion version, const RestRequest& request) {
   const Json body = base::try_parse_json(request.body).value_or(Json::object());
   const Json wanted = base::array_or_empty(body, "dag_ids");
-  Json all = Json::array();
+  std::vector<std::string> dags;
   for (const auto& dag : pipelines_.list(request.account)) {
-    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), dag.name) == wanted.end())
-      continue;
-    for (const Run& run : runs_.list(request.account, dag.name, limit_of(request.query)))
-      all.push_back(run_json(version, run));
+    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), dag.name) != wanted.end())
+      dags.push_back(dag.name);
   }
-  const std::size_t count = all.size();
-  return {200, {{"dag_runs", std::move(all)}, {"total_entries", count}}, ""};
+  Parameters parameters = base::parse_query(request.query);
+  if (body.is_object())
+    for (auto& each : parameters_of_body(body)) parameters.push_back(std::move(each));
+  return runs_of(version, request.account, dags, parameters);
 }
 
 // Of the runs that the body names: MWAA's own call takes paths of at most 64 characters, too few
@@ -241,7 +291,7 @@ RestAnswer Rest::all_tasks(const RestRequest& request) {
       if (!dag.is_string() || !id.is_string()) continue;
       const auto run = runs_.find(request.account, dag.get<std::string>(), id.get<std::string>());
       if (!run) continue;
-      for (const auto& step : pipelines_.steps(request.account, run->execution))
+      for (const auto& step : tasks_of(pipelines_, request.account, *run))
         all.push_back(task_json(*run, step));
     }
   }
@@ -285,7 +335,7 @@ RestAnswer Rest::tasks(ApiVersion version, const RestRequest& request, const Run
                        const std::vector<std::string>& rest) {
   if (rest[0] != "taskInstances" || request.method != "GET")
     return failure(version, 404, "not found");
-  const auto steps = pipelines_.steps(request.account, run.execution);
+  const auto steps = tasks_of(pipelines_, request.account, run);
   if (rest.size() == 1) {
     Json list = Json::array();
     for (const auto& step : steps) list.push_back(task_json(run, step));

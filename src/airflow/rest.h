@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "airflow/run_query.h"
 #include "airflow/runs.h"
 #include "base/json.h"
 #include "pipelines/pipelines.h"
@@ -37,6 +38,9 @@ class Rest {
 
  private:
   RestAnswer dispatch(ApiVersion version, const RestRequest& request);
+  RestAnswer dags(ApiVersion version, const RestRequest& request);
+  RestAnswer runs_of(ApiVersion version, const std::string& account,
+                     const std::vector<std::string>& dags, const Parameters& parameters);
   RestAnswer dag_runs(ApiVersion version, const RestRequest& request, const std::string& dag);
   RestAnswer all_runs(ApiVersion version, const RestRequest& request);
   RestAnswer all_tasks(const RestRequest& request);

@@ -116,8 +116,106 @@ TEST_F(RestTest, RunsOfTheSameMomentAreTwo) {
   EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", "{}").status, 200);
   EXPECT_EQ(ask("POST", "/dags/dag/dagRuns", "{}").status, 200);
   EXPECT_EQ(ask("GET", "/dags/dag/dagRuns").body["total_entries"], 2);
-  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns", "", ApiVersion::kOne, "limit=1").body["total_entries"],
-            1);
+  const Json page = ask("GET", "/dags/dag/dagRuns", "", ApiVersion::kOne, "limit=1").body;
+  EXPECT_THAT(page["dag_runs"], SizeIs(1));
+  EXPECT_EQ(page["total_entries"], 2);
+}
+
+TEST_F(RestTest, TheSameIdOfTwoDagsIsTwoRuns) {
+  create("one", {condition("C", "1", "1")});
+  create("two", {condition("D", "1", "1")});
+  const std::string id(40, 'a');  // as a commit's
+  for (const char* dag : {"one", "two"}) {
+    const Json body{{"dag_run_id", id}};
+    EXPECT_EQ(ask("POST", "/dags/" + std::string(dag) + "/dagRuns", body.dump()).status, 200);
+    ended(dag, id);
+    EXPECT_THAT(pipelines_->executions(kAccount, dag, 10), SizeIs(1));
+  }
+  EXPECT_EQ(ask("GET", "/dags/two/dagRuns/" + id + "/taskInstances/D").status, 200);
+}
+
+TEST_F(RestTest, TasksAreThereBeforeTheyBegin) {
+  Json decide = condition("Decide", "1", "2");
+  decide["DependsOn"] = {"Ask"};
+  decide["Arguments"]["IfSteps"] = Json::array({condition("Yes", "1", "1")});
+  decide["Arguments"]["ElseSteps"] = Json::array({fail("No", "worse")});
+  Json last = condition("Last", "1", "1");
+  last["DependsOn"] = {"Decide", "Ask"};
+  create("dag", {Json{{"Name", "Ask"}, {"Type", "Callback"}, {"SqsQueueUrl", "q"}}, decide, last});
+  ask("POST", "/dags/dag/dagRuns", R"({"dag_run_id": "r"})");
+  const auto state = [&](const std::string& task) {
+    const RestAnswer answer = ask("GET", "/dags/dag/dagRuns/r/taskInstances/" + task);
+    return answer.status == 200 ? answer.body["state"] : Json(answer.status);
+  };
+
+  EXPECT_EQ(ask("GET", "/dags/dag/dagRuns/r/taskInstances").body["total_entries"], 5);
+  EXPECT_EQ(state("Decide"), nullptr);
+  EXPECT_EQ(state("Nothing"), 404);
+  EXPECT_EQ(run_command(kAccount, "tasks list dag", runs_, *pipelines_, "2").output,
+            "Ask\nDecide\nYes\nNo\nLast\n");
+
+  const std::string execution = runs_.find(kAccount, "dag", "r")->execution;
+  ASSERT_TRUE(eventually([&] { return state("Ask") == "running"; }));
+  const Json ask_step = pipelines_->steps(kAccount, execution)[0].metadata["Callback"];
+  call("sagemaker", "POST", "/", "SageMaker.SendPipelineExecutionStepSuccess",
+       {{"CallbackToken", ask_step["CallbackToken"]},
+        {"ClientRequestToken", base::random_text(40, "abcdef")}});
+  ended("dag", "r");
+  EXPECT_EQ(state("Decide"), "success");
+  EXPECT_EQ(state("Yes"), "skipped");
+  EXPECT_EQ(state("No"), "failed");
+
+  Json after = condition("After", "1", "1");
+  after["DependsOn"] = {"Stop"};
+  create("fails", {fail("Stop", "no"), after});
+  ask("POST", "/dags/fails/dagRuns", R"({"dag_run_id": "r"})");
+  ended("fails", "r");
+  EXPECT_EQ(ask("GET", "/dags/fails/dagRuns/r/taskInstances/After").body["state"],
+            "upstream_failed");
+}
+
+TEST_F(RestTest, ListsAreChosenOrderedAndPaged) {
+  create("good", {condition("C", "1", "1")});
+  create("bad", {fail("F", "no")});
+  for (const char* id : {"a", "b", "c"}) {
+    ask("POST", "/dags/good/dagRuns", Json{{"dag_run_id", id}}.dump());
+    ended("good", id);
+  }
+  ask("POST", "/dags/bad/dagRuns", R"({"dag_run_id": "d"})");
+  ended("bad", "d");
+  const auto listed = [](const RestAnswer& answer) {
+    std::string text;
+    for (const Json& run : answer.body["dag_runs"]) text += run["dag_run_id"].get<std::string>();
+    return text + " of " + answer.body["total_entries"].dump();
+  };
+  const auto runs = [&](const std::string& query) {
+    return listed(ask("GET", "/dags/good/dagRuns", "", ApiVersion::kOne, query));
+  };
+  EXPECT_EQ(runs(""), "cba of 3");
+  EXPECT_EQ(runs("limit=2&offset=1"), "ba of 3");
+  EXPECT_EQ(runs("order_by=start_date&limit=1"), "a of 3");
+  EXPECT_EQ(runs("order_by=-dag_run_id"), "cba of 3");
+  EXPECT_EQ(runs("state=failed&state=running"), " of 0");
+  EXPECT_EQ(runs("state=success&limit=1"), "c of 3");
+  EXPECT_EQ(runs("start_date_gte=2100-01-01T00:00:00Z"), " of 0");
+  EXPECT_EQ(runs("start_date_lte=2100-01-01T00:00:00Z&end_date_gte=2000-01-01T00:00:00Z"),
+            "cba of 3");
+  for (const char* query : {"limit=x", "order_by=owner", "start_date_gte=soon", "offset=-1"}) {
+    EXPECT_EQ(ask("GET", "/dags/good/dagRuns", "", ApiVersion::kOne, query).status, 400) << query;
+  }
+  EXPECT_EQ(listed(ask("POST", "/dags/~/dagRuns/list", R"({"states": ["failed"]})")), "d of 1");
+  EXPECT_EQ(listed(ask("POST", "/dags/~/dagRuns/list", R"({"page_limit": 1, "page_offset": 1})")),
+            "c of 4");
+  const auto dags = [&](const std::string& query) {
+    const Json body = ask("GET", "/dags", "", ApiVersion::kOne, query).body;
+    std::string text;
+    for (const Json& dag : body["dags"]) text += dag["dag_id"].get<std::string>() + " ";
+    return text + body["total_entries"].dump();
+  };
+  EXPECT_EQ(dags(""), "bad good 2");
+  EXPECT_EQ(dags("limit=1&offset=1"), "good 2");
+  EXPECT_EQ(dags("dag_id_pattern=OO"), "good 1");
+  EXPECT_EQ(dags("paused=true"), "0");
 }
 
 TEST_F(RestTest, ARecordWhoseStartACrashPreventedIsStarted) {

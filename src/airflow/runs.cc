@@ -10,6 +10,7 @@
 namespace slipway::airflow {
 namespace {
 
+constexpr std::string_view kOfOthers = "execution__";  // run ids
 constexpr const char* kColumns = "dag, run_id, execution, conf, note, logical, queued";
 
 Run run_of(const store::Row& row) {
@@ -29,6 +30,18 @@ std::map<std::string, std::string> parameters_of(const Json& conf) {
   for (const auto& [key, value] : conf.items())
     parameters[key] = value.is_string() ? value.get<std::string>() : base::dump_json(value);
   return parameters;
+}
+
+// An execution that was started in another way.
+Run run_of(const std::string& dag, const pipelines::ExecutionSummary& execution) {
+  Run run;
+  run.dag = dag;
+  run.id = std::string(kOfOthers) + base::name_of(execution.arn);
+  run.execution = execution.arn;
+  for (const auto& [name, value] : execution.parameters) run.conf[name] = value;
+  run.logical = run.queued = execution.started;
+  run.state = execution;
+  return run;
 }
 
 std::string id_of(base::Millis logical) { return "manual__" + base::iso8601_millis(logical); }
@@ -162,9 +175,12 @@ std::optional<Run> Runs::find(const std::string& account, const std::string& dag
   });
   if (run) return refresh(account, *run) ? run : std::nullopt;
   // Started in another way.
-  for (Run& other : list(account, dag, 100))
-    if (other.id == id) return std::move(other);
-  return std::nullopt;
+  const auto pipeline = pipelines_.pipeline(account, dag);
+  if (!pipeline || !id.starts_with(kOfOthers)) return std::nullopt;
+  const auto execution =
+      pipelines_.execution(account, pipeline->arn + "/execution/" + id.substr(kOfOthers.size()));
+  if (!execution || execution->pipeline != pipeline->name) return std::nullopt;
+  return run_of(dag, *execution);
 }
 
 std::vector<Run> Runs::list(const std::string& account, const std::string& dag, int limit) {
@@ -181,19 +197,23 @@ std::vector<Run> Runs::list(const std::string& account, const std::string& dag, 
   for (const Run& run : runs) known.insert(run.execution);
   for (const pipelines::ExecutionSummary& execution : pipelines_.executions(account, dag, limit)) {
     if (known.contains(execution.arn)) continue;
-    Run run;
-    run.dag = dag;
-    run.id = "execution__" + base::name_of(execution.arn);
-    run.execution = execution.arn;
-    for (const auto& [name, value] : execution.parameters) run.conf[name] = value;
-    run.logical = run.queued = execution.started;
-    run.state = execution;
-    runs.push_back(std::move(run));
+    runs.push_back(run_of(dag, execution));
   }
   std::stable_sort(runs.begin(), runs.end(),
                    [](const Run& a, const Run& b) { return a.queued > b.queued; });
   if (runs.size() > static_cast<std::size_t>(limit)) runs.resize(static_cast<std::size_t>(limit));
   return runs;
+}
+
+// Executions, and what is recorded and has none yet.
+std::size_t Runs::count(const std::string& account, const std::string& dag) const {
+  std::int64_t queued = 0;
+  database_.read([&](store::Reader& reader) {
+    reader.query(
+        "select count(*) from airflow_runs where account = ? and dag = ? and execution = ''",
+        {account, dag}, [&](const store::Row& row) { queued = row.integer(0); });
+  });
+  return pipelines_.count_executions(account, dag) + static_cast<std::size_t>(queued);
 }
 
 bool Runs::is_paused(const std::string& account, const std::string& dag) const {

@@ -48,6 +48,8 @@ class Runs {
   // Newest first; also executions that were started in another way.
   std::vector<Run> list(const std::string& account, const std::string& dag, int limit);
 
+  std::size_t count(const std::string& account, const std::string& dag) const;
+
   bool is_paused(const std::string& account, const std::string& dag) const;
   void set_paused(const std::string& account, const std::string& dag, bool paused);
 

@@ -353,6 +353,7 @@ PipelineSummary Catalog::summary_of(store::Reader& reader, const store::Resource
     for (const Parameter& parameter : definition->parameters) {
       summary.parameters.push_back(parameter.name);
     }
+    for (const Step& step : definition->steps) summary.steps.push_back(step.name);
   }
   return summary;
 }

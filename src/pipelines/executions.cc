@@ -418,9 +418,40 @@ std::vector<ExecutionSummary> Executions::summaries(const std::string& account,
   return found;
 }
 
+std::size_t Executions::count(const std::string& account, const std::string& pipeline) const {
+  std::int64_t count = 0;
+  store_.database().read([&](store::Reader& reader) {
+    reader.query("select count(*) from resources where account = ? and kind = ? and parent = ?",
+                 {account, kExecutionKind, base::lower(base::name_of(pipeline))},
+                 [&](const store::Row& row) { count = row.integer(0); });
+  });
+  return static_cast<std::size_t>(count);
+}
+
 std::vector<StepSummary> Executions::steps(const std::string& account,
                                            const std::string& arn) const {
   return step_summaries(*load(account, arn));
+}
+
+std::vector<StepSummary> Executions::steps_ahead(const std::string& account,
+                                                 const std::string& arn) const {
+  const auto run = load(account, arn);
+  std::vector<StepSummary> ahead;
+  for (std::size_t i = 0; i < run->steps.size(); ++i) {
+    if (run->steps[i].phase != Phase::kWaiting) continue;
+    const Step& step = run->info.definition->steps[i];
+    StepSummary summary;
+    summary.name = step.name;
+    summary.type = std::string(text_of(step.type));
+    summary.attempts = 0;
+    if (is_skipped(*run, i) || is_excluded(*run, i)) {
+      summary.status = "Skipped";
+    } else {
+      summary.status = run->has_ended() ? "Unreached" : "Waiting";
+    }
+    ahead.push_back(std::move(summary));
+  }
+  return ahead;
 }
 
 }  // namespace slipway::pipelines

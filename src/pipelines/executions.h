@@ -39,7 +39,10 @@ class Executions {
   // Newest first.
   std::vector<ExecutionSummary> summaries(const std::string& account, const std::string& pipeline,
                                           int limit) const;
+  std::size_t count(const std::string& account, const std::string& pipeline) const;
   std::vector<StepSummary> steps(const std::string& account, const std::string& arn) const;
+  // As Pipelines::steps_ahead().
+  std::vector<StepSummary> steps_ahead(const std::string& account, const std::string& arn) const;
 
  private:
   store::Resource find(store::Reader& reader, const std::string& account,

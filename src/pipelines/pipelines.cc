@@ -75,6 +75,16 @@ std::vector<StepSummary> Pipelines::steps(const std::string& account,
   return state_->executions.steps(account, execution);
 }
 
+std::size_t Pipelines::count_executions(const std::string& account,
+                                        const std::string& pipeline) const {
+  return state_->executions.count(account, pipeline);
+}
+
+std::vector<StepSummary> Pipelines::steps_ahead(const std::string& account,
+                                                const std::string& execution) const {
+  return state_->executions.steps_ahead(account, execution);
+}
+
 void Pipelines::stop_execution(const std::string& account, const std::string& arn) {
   state_->executions.stop(account, {{"PipelineExecutionArn", arn}});
 }

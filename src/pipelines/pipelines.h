@@ -63,7 +63,8 @@ struct ExecutionSummary {
 struct StepSummary {
   std::string name;
   std::string type;
-  std::string status;  // Starting, Executing, Stopping, Stopped, Failed, Succeeded
+  std::string
+      status;  // Starting, Executing, Stopping, Stopped, Failed, Succeeded; or as steps_ahead
   std::string failure_reason;
   int attempts = 1;
   std::optional<base::Millis> ready, started, ended;
@@ -75,6 +76,7 @@ struct PipelineSummary {
   std::string arn;
   std::string description;
   std::vector<std::string> parameters;  // names
+  std::vector<std::string> steps;       // names
   base::Millis created = 0;
   base::Millis modified = 0;
 };
@@ -99,7 +101,12 @@ class Pipelines {
   // Newest first.
   std::vector<ExecutionSummary> executions(const std::string& account, const std::string& pipeline,
                                            int limit) const;
+  std::size_t count_executions(const std::string& account, const std::string& pipeline) const;
   std::vector<StepSummary> steps(const std::string& account, const std::string& execution) const;
+  // Those that have not come to be: "Waiting", "Skipped" (it stands in a branch that is not taken,
+  // or was not selected), "Unreached" (the execution ended before).
+  std::vector<StepSummary> steps_ahead(const std::string& account,
+                                       const std::string& execution) const;
   void stop_execution(const std::string& account, const std::string& arn);
   std::optional<PipelineSummary> pipeline(const std::string& account,
                                           const std::string& name) const;
