@@ -33,6 +33,9 @@ std::string long_name(const std::string& word) {
                                                          {"--execution-date", "--exec-date"},
                                                          {"--logical-date", "--exec-date"},
                                                          {"-o", "--output"},
+                                                         {"-S", "--subdir"},
+                                                         {"-v", "--verbose"},
+                                                         {"-y", "--yes"},
                                                          {"-d", "--dag-id"},
                                                          {"--dag_id", "--dag-id"}};
   const auto found = kShort.find(word);
@@ -40,8 +43,15 @@ std::string long_name(const std::string& word) {
 }
 
 Words parse(const std::vector<std::string>& words, std::size_t from) {
-  static const std::vector<std::string> kValued{"--conf",   "--run-id", "--exec-date",
-                                                "--output", "--dag-id", "--state"};
+  static const std::vector<std::string> kValued{"--conf",   "--run-id", "--exec-date", "--output",
+                                                "--dag-id", "--state",  "--subdir"};
+  // They change nothing here.
+  static const std::vector<std::string> kFlags{"--verbose",
+                                               "--yes",
+                                               "--no-backfill",
+                                               "--replace-microseconds",
+                                               "--no-replace-microseconds",
+                                               "--treat-dag-id-as-regex"};
   Words result;
   for (std::size_t i = from; i < words.size(); ++i) {
     std::string word = words[i];
@@ -58,6 +68,8 @@ Words parse(const std::vector<std::string>& words, std::size_t from) {
     }
     word = long_name(word);
     const bool valued = std::find(kValued.begin(), kValued.end(), word) != kValued.end();
+    if (!valued && std::find(kFlags.begin(), kFlags.end(), word) == kFlags.end())
+      throw Error("Usage", "unrecognized arguments: " + word);
     if (valued && !inline_value) {
       if (i + 1 == words.size())
         throw Error("Usage", "argument " + word + ": expected one argument");

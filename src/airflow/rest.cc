@@ -11,6 +11,9 @@
 namespace slipway::airflow {
 namespace {
 
+// What has version 2 of the API.
+constexpr const char* kNewest = "3.0.6";
+
 // Of one DAG, where a list is filtered or ordered; beyond them the oldest are left out.
 constexpr std::size_t kMostRuns = 10'000;
 
@@ -169,7 +172,10 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
   for (const std::string& part : base::split(request.path, '/'))
     if (!part.empty()) parts.push_back(base::percent_decode(part));
   if (parts.empty()) return failure(version, 404, "not found");
-  if (parts[0] == "version") return {200, {{"version", version_}, {"git_version", nullptr}}, ""};
+  if (parts[0] == "version") {
+    const bool other = version == ApiVersion::kTwo && !version_.starts_with("3");
+    return {200, {{"version", other ? kNewest : version_.c_str()}, {"git_version", nullptr}}, ""};
+  }
   if (parts[0] == "importErrors")
     return {200, {{"import_errors", Json::array()}, {"total_entries", 0}}, ""};
   if (parts[0] != "dags") return failure(version, 404, "not found");
@@ -316,15 +322,28 @@ RestAnswer Rest::trigger(ApiVersion version, const RestRequest& request, const s
   }
   if (version == ApiVersion::kTwo && !body->contains("logical_date"))
     return unprocessable("missing", "logical_date", "Field required", *body);
+  for (const char* member : {"dag_run_id", "note"}) {
+    const auto found = body->find(member);
+    if (found == body->end() || found->is_null() || found->is_string()) continue;
+    if (version == ApiVersion::kTwo)
+      return unprocessable("string_type", member, "Input should be a valid string", *found);
+    return failure(version, 400,
+                   base::dump_json(*found) + " is not of type 'string' - '" + member + "'");
+  }
   NewRun run;
   run.dag = dag;
   run.id = base::text_or(*body, "dag_run_id");
   run.note = base::text_or(*body, "note");
   if (body->contains("conf") && !(*body)["conf"].is_null()) run.conf = (*body)["conf"];
+  if (version == ApiVersion::kTwo && !run.conf.is_object())
+    return unprocessable("dict_type", "conf", "Input should be a valid dictionary", run.conf);
   for (const char* member : {"execution_date", "logical_date"}) {
     const std::string text = base::text_or(*body, member);
     if (text.empty()) continue;
     run.logical = base::parse_iso8601(text);
+    if (!run.logical && version == ApiVersion::kTwo)
+      return unprocessable("datetime_from_date_parsing", member, "Input should be a valid datetime",
+                           text);
     if (!run.logical)
       return failure(version, 400, std::string("'") + member + "' is not an ISO 8601 time");
   }

@@ -53,6 +53,11 @@ TEST_F(RestTest, ARunGoesFromItsTriggerToItsEnd) {
   EXPECT_EQ(tasks["task_instances"][0]["state"], "success");
 }
 
+TEST_F(RestTest, EachApiIsOfItsVersionOfAirflow) {
+  EXPECT_EQ(ask("GET", "/version").body["version"], "2.10.3");
+  EXPECT_EQ(ask_two("GET", "/version").body["version"], "3.0.6");
+}
+
 TEST_F(RestTest, AFailedStepFailsItsRun) {
   create("fails", {fail("Stop", "not good enough")});
   ask("POST", "/dags/fails/dagRuns", R"({"dag_run_id": "r"})");
@@ -82,6 +87,12 @@ TEST_F(RestTest, RefusalsHaveTheFormOfTheirVersion) {
       {one, "POST", "/dags/dag/dagRuns", R"({"conf": [1]})", 400, "'conf' must be an object"},
       {one, "POST", "/dags/dag/dagRuns", R"({"logical_date": "soon"})", 400, "not an ISO 8601"},
       {one, "POST", "/dags/dag/dagRuns", R"({"conf": {"Unknown": 1}})", 400, "Unknown"},
+      {one, "POST", "/dags/dag/dagRuns", R"({"dag_run_id": 5})", 400, "5 is not of type 'string'"},
+      {two, "POST", "/dags/dag/dagRuns", R"({"logical_date": null, "dag_run_id": 5})", 422,
+       "Input should be a valid string"},
+      {two, "POST", "/dags/dag/dagRuns", R"({"logical_date": null, "conf": [1]})", 422,
+       "Input should be a valid dictionary"},
+      {two, "POST", "/dags/dag/dagRuns", R"({"logical_date": "soon"})", 422, "valid datetime"},
       {one, "DELETE", "/dags/dag/dagRuns", "", 405, "Method Not Allowed"},
       {one, "GET", "/pools", "", 404, "not found"},
       {one, "POST", "/dags/~/dagRuns", "", 405, "Method Not Allowed"},
@@ -277,9 +288,9 @@ TEST_F(RestTest, CommandsDoTheSame) {
   EXPECT_THAT(run("dags list-runs -d dag -o json").output, HasSubstr("\"run_id\":\"mine\""));
   EXPECT_EQ(run("tasks list dag").output, "C\n");
   EXPECT_EQ(run("dags pause dag").output, "Dag: dag, paused: True\n");
-  for (const char* line :
-       {"dags trigger none", "dags trigger", "dags trigger dag --conf {",
-        "dags trigger dag -r mine", "webserver", "db reset", "dags delete dag", "", "dags 'x"}) {
+  for (const char* line : {"dags trigger none", "dags trigger", "dags trigger dag --conf {",
+                           "dags trigger dag -r mine", "dags trigger dag --bogus 1", "webserver",
+                           "db reset", "dags delete dag", "", "dags 'x"}) {
     EXPECT_EQ(run(line).exit_code, 1) << line;
     EXPECT_THAT(run(line).error, HasSubstr("airflow: "));
   }
