@@ -17,6 +17,33 @@ std::string arn_of(const std::string& region, const std::string& account, const 
   return base::Arn{"airflow", region, account, "environment/" + name}.text();
 }
 
+// What clients find where the environment's maker gave nothing; Terraform plans a change where one
+// is missing, and ends where LastUpdate is.
+void add_defaults(Json& environment, const std::string& region, const std::string& account,
+                  const std::string& name) {
+  const Json defaults{{"EnvironmentClass", "mw1.small"},
+                      {"MaxWorkers", 10},
+                      {"MinWorkers", 1},
+                      {"MaxWebservers", 2},
+                      {"MinWebservers", 2},
+                      {"Schedulers", 2},
+                      {"WebserverAccessMode", "PUBLIC_ONLY"},
+                      {"WeeklyMaintenanceWindowStart", "SUN:00:00"}};
+  for (const auto& [member, value] : defaults.items()) {
+    if (!environment.contains(member)) environment[member] = value;
+  }
+  Json& logging = environment["LoggingConfiguration"];
+  for (const char* part : {"DagProcessing", "Scheduler", "Task", "Webserver", "Worker"}) {
+    Json& each = logging[std::string(part) + "Logs"];
+    if (!each.contains("Enabled")) each["Enabled"] = false;
+    if (!each.contains("LogLevel")) each["LogLevel"] = "INFO";
+    if (each["Enabled"] == true) {
+      each["CloudWatchLogGroupArn"] =
+          base::Arn{"logs", region, account, "log-group:airflow-" + name + "-" + part}.text();
+    }
+  }
+}
+
 // The operations share what they need.
 class Environments {
  public:
@@ -38,6 +65,9 @@ class Environments {
     environment["WebserverUrl"] = web_server();
     if (!environment.contains("AirflowVersion")) environment["AirflowVersion"] = options_.version;
     environment["CreatedAt"] = found ? base::epoch_seconds(found->created) : 0.0;
+    environment["LastUpdate"] = {{"CreatedAt", found ? base::epoch_seconds(found->modified) : 0.0},
+                                 {"Status", "SUCCESS"}};
+    add_defaults(environment, options_.region, account, name);
     const store::Tags tags = database_.read([&](store::Reader& reader) {
       return store::tags_of(reader, arn_of(options_.region, account, name));
     });
