@@ -10,12 +10,34 @@ namespace {
 
 constexpr std::string_view kCommandLine = "/aws_mwaa/cli";
 constexpr base::Millis kRestTokenLife = 24 * 3600 * 1000;
+constexpr base::Millis kSessionLife = 12 * 3600 * 1000;
+// What clients of MWAA take the session from: Airflow 2.x, and 3.x.
+constexpr std::string_view kCookies[] = {"session", "_token"};
 
 bool is_health(std::string_view path) {
   return path == "/health" || path == "/api/v1/health" || path == "/api/v2/monitor/health";
 }
 
 bool is_login(std::string_view path) { return path == "/auth/token" || path == "/auth/token/cli"; }
+
+// Airflow 2.x, and 3.x.
+bool is_web_login(std::string_view path) {
+  return path == "/aws_mwaa/login" || path == "/pluginsv2/aws_mwaa/login";
+}
+
+std::string_view session_cookie(const net::RequestHead& head) {
+  std::string_view rest = head.headers.get("Cookie");
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    const std::string_view cookie = base::trim(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    for (const std::string_view name : kCookies) {
+      if (cookie.starts_with(name) && cookie.substr(name.size()).starts_with('='))
+        return cookie.substr(name.size() + 1);
+    }
+  }
+  return {};
+}
 
 net::Response json(int status, const Json& body) {
   return net::plain(status, base::dump_json(body), "application/json");
@@ -48,6 +70,7 @@ std::optional<wire::Caller> Airflow::State::authenticate(const net::RequestHead&
   const std::string_view value = head.headers.get("Authorization");
   if (const std::string_view token = bearer(head); !token.empty())
     return tokens.find(token, TokenUse::kRest);
+  if (value.empty()) return tokens.find(session_cookie(head), TokenUse::kSession);
   if (!value.starts_with("Basic ")) return std::nullopt;
   const auto plain = base::from_base64(base::trim(value.substr(6)));
   if (!plain) return std::nullopt;
@@ -64,13 +87,15 @@ Airflow::~Airflow() = default;
 
 bool Airflow::takes(std::string_view path) {
   return path.starts_with("/api/v1/") || path.starts_with("/api/v2/") ||
-         path.starts_with("/aws_mwaa/") || is_login(path) || path == "/health";
+         path.starts_with("/aws_mwaa/") || is_web_login(path) || is_login(path) ||
+         path == "/health";
 }
 
 // What has a way of its own to say who calls is let in: handle() asks there.
 std::optional<net::Response> Airflow::admit(const net::RequestHead& head) {
   const std::string_view path = head.path();
-  if (is_health(path) || is_login(path) || path == kCommandLine) return std::nullopt;
+  const bool open = is_health(path) || is_login(path) || is_web_login(path);
+  if (open || path == kCommandLine) return std::nullopt;
   if (state_->authenticate(head)) return std::nullopt;
   return unauthorized();
 }
@@ -87,6 +112,7 @@ net::Response Airflow::handle(net::Request request) {
     return json(201,
                 {{"access_token", state.tokens.issue(*caller, TokenUse::kRest, kRestTokenLife)}});
   }
+  if (is_web_login(path)) return state.web_login(request);
   if (path == kCommandLine) return state.command_line(request);
   const auto caller = state.authenticate(request);
   if (!caller) return unauthorized();
@@ -109,6 +135,22 @@ net::Response Airflow::State::command_line(const net::Request& request) {
   // Clients read this as a Python literal, so nothing but texts may be in it.
   return json(result.exit_code == 0 ? 200 : 400,
               {{"stdout", base::base64(result.output)}, {"stderr", base::base64(result.error)}});
+}
+
+// A session for the REST API, as the web interface's login gives one.
+net::Response Airflow::State::web_login(const net::Request& request) {
+  if (request.method != "POST") return json(405, {{"message", "Method Not Allowed"}});
+  const auto caller = tokens.take(credential(request, "token"), TokenUse::kWeb);
+  if (!caller) return json(403, {{"message", "Forbidden"}});
+  const std::string token = tokens.issue(*caller, TokenUse::kSession, kSessionLife);
+  net::Response response = json(200, {{"message", "Logged in"}});
+  for (const std::string_view name : kCookies) {
+    // Lax: pages of others cannot trigger anything with it.
+    response.headers.add("Set-Cookie", std::string(name) + "=" + token +
+                                           "; Path=/; HttpOnly; SameSite=Lax; Max-Age=" +
+                                           std::to_string(kSessionLife / 1000));
+  }
+  return response;
 }
 
 Json Airflow::State::health() const {

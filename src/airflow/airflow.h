@@ -31,7 +31,8 @@ struct AirflowOptions {
 };
 
 // /api/v1/…, /api/v2/…, /auth/token, /health, /aws_mwaa/…. Basic authentication with an access key
-// and its secret, or a Bearer token from /auth/token or CreateCliToken. Thread-safe.
+// and its secret, a Bearer token from /auth/token or CreateCliToken, or the cookie of a session
+// that began with CreateWebLoginToken's token at /aws_mwaa/login. Thread-safe.
 class Airflow final : public net::Handler {
  public:
   Airflow(store::Database& database, const base::Clock& clock, const iam::Iam& iam,

@@ -16,11 +16,13 @@ using testing::HasSubstr;
 struct Answer {
   int status = 0;
   Json body;
+  std::string cookie;  // the first
 };
 
 Answer answer_of(const net::Response& response) {
   const auto* text = std::get_if<std::string>(&response.body);
-  return {response.status, base::try_parse_json(text ? *text : "").value_or(Json())};
+  return {response.status, base::try_parse_json(text ? *text : "").value_or(Json()),
+          std::string(response.headers.get("Set-Cookie"))};
 }
 
 class AirflowTest : public AirflowRoom {
@@ -29,11 +31,13 @@ class AirflowTest : public AirflowRoom {
 
   // Through admit() and handle(), as the server does.
   Answer ask(const std::string& method, const std::string& target,
-             const std::string& authorization = "", const std::string& body = "") {
+             const std::string& authorization = "", const std::string& body = "",
+             const std::string& cookie = "") {
     net::Request request;
     request.method = method;
     request.target = target;
     if (!authorization.empty()) request.headers.set("Authorization", authorization);
+    if (!cookie.empty()) request.headers.set("Cookie", cookie);
     request.body = net::Body(body);
     if (auto refused = airflow_.admit(request)) return answer_of(*refused);
     return answer_of(airflow_.handle(std::move(request)));
@@ -109,6 +113,50 @@ TEST_F(AirflowTest, ATokenIsForItsUse) {
   EXPECT_EQ(ask("POST", "/aws_mwaa/cli", rest_token(), "version").status, 403);
   EXPECT_EQ(ask("GET", "/api/v1/dags", cli_token()).status, 401);
   EXPECT_EQ(ask("GET", "/aws_mwaa/cli", cli_token()).status, 405);
+}
+
+TEST_F(AirflowTest, AWebTokenBeginsASession) {
+  clock_.hold();
+  const auto login = [&](const std::string& token) {
+    return ask("POST", "/aws_mwaa/login", "", "token=" + token);
+  };
+  const std::string token = mwaa("POST", "/webtoken/slipway").body["WebToken"].get<std::string>();
+  EXPECT_EQ(ask("GET", "/aws_mwaa/login").status, 405);
+  EXPECT_EQ(login("wrong").status, 403);
+  const Answer made = login(token);
+  EXPECT_EQ(made.status, 200);
+  EXPECT_THAT(made.cookie, HasSubstr("; HttpOnly; SameSite=Lax"));
+  EXPECT_EQ(login(token).status, 403) << "a token is for one login";
+
+  const std::string cookie = made.cookie.substr(0, made.cookie.find(';'));
+  EXPECT_THAT(cookie, testing::StartsWith("session="));
+  EXPECT_EQ(ask("GET", "/api/v1/dags", "", "", "other=1; " + cookie).status, 200);
+  EXPECT_EQ(ask("GET", "/api/v2/dags", "", "", "_token=" + cookie.substr(8)).status, 200);
+  EXPECT_EQ(ask("GET", "/api/v1/dags", "", "", "session=" + token).status, 401);
+  EXPECT_EQ(ask("GET", "/api/v1/dags", "", "", cookie + "x").status, 401);
+  EXPECT_EQ(ask("POST", "/aws_mwaa/cli", "", "version", cookie).status, 403);
+  clock_.advance(12 * 3600 * 1000);
+  EXPECT_EQ(ask("GET", "/api/v1/dags", "", "", cookie).status, 401);
+}
+
+TEST_F(AirflowTest, DescribesAnEnvironmentAsTerraformReadsIt) {
+  mwaa("PUT", "/environments/team",
+       {{"DagS3Path", "dags"},
+        {"ExecutionRoleArn", "arn:aws:iam::123456789012:role/airflow"},
+        {"SourceBucketArn", "arn:aws:s3:::bucket"},
+        {"MaxWorkers", 3},
+        {"LoggingConfiguration", {{"TaskLogs", {{"Enabled", true}, {"LogLevel", "INFO"}}}}},
+        {"NetworkConfiguration", Json::object()}});
+  const Json team = mwaa("GET", "/environments/team").body["Environment"];
+  EXPECT_EQ(team["LastUpdate"]["Status"], "SUCCESS");
+  EXPECT_EQ(team["MaxWorkers"], 3);
+  EXPECT_EQ(team["MinWorkers"], 1);
+  EXPECT_EQ(team["EnvironmentClass"], "mw1.small");
+  EXPECT_EQ(team["LoggingConfiguration"]["TaskLogs"]["CloudWatchLogGroupArn"],
+            "arn:aws:logs:us-east-1:123456789012:log-group:airflow-team-Task");
+  EXPECT_EQ(team["LoggingConfiguration"]["WorkerLogs"]["Enabled"], false);
+  EXPECT_EQ(mwaa("GET", "/environments/slipway").body["Environment"]["LastUpdate"]["Status"],
+            "SUCCESS");
 }
 
 TEST_F(AirflowTest, ListsEnvironmentsPageByPage) {

@@ -25,6 +25,7 @@ struct Airflow::State {
 
   std::optional<wire::Caller> authenticate(const net::RequestHead& head);
   net::Response command_line(const net::Request& request);
+  net::Response web_login(const net::Request& request);
   Json health() const;
 
   store::Database& database;

@@ -31,6 +31,14 @@ std::optional<wire::Caller> Tokens::find(std::string_view token, TokenUse use) {
   return found->second.caller;
 }
 
+std::optional<wire::Caller> Tokens::take(std::string_view token, TokenUse use) {
+  auto caller = find(token, use);
+  const std::lock_guard lock(mutex_);
+  // Of two that come at once, the one that removes it has it.
+  if (!caller || entries_.erase(base::sha256_hex(token)) == 0) return std::nullopt;
+  return caller;
+}
+
 void Tokens::make_room() {
   if (entries_.size() < kMost) return;
   const base::Millis now = clock_.now();

@@ -14,7 +14,7 @@
 
 namespace slipway::airflow {
 
-enum class TokenUse { kRest, kCommandLine, kWeb };
+enum class TokenUse { kRest, kCommandLine, kWeb, kSession };
 
 // Thread-safe. Keeps digests only, at most 10,000; the one that ends first makes room.
 class Tokens {
@@ -22,6 +22,8 @@ class Tokens {
   explicit Tokens(const base::Clock& clock) : clock_(clock) {}
   std::string issue(const wire::Caller& caller, TokenUse use, base::Millis life);
   std::optional<wire::Caller> find(std::string_view token, TokenUse use);
+  // The same, and the token ends with it.
+  std::optional<wire::Caller> take(std::string_view token, TokenUse use);
 
  private:
   struct Entry {
