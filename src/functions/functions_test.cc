@@ -99,13 +99,15 @@ TEST_F(FunctionsTest, SaysWhyAHandlerCannotBeLoaded) {
   create("name", "x = 1\n");
   create("syntax", "def handler(:\n");
 
-  const Answer import_error = invoke("import");
+  const Answer import_error = invoke("import", "{}", {{"X-Amz-Log-Type", "Tail"}});
   const Answer name_error = invoke("name");
   const Answer syntax_error = invoke("syntax");
 
   EXPECT_EQ(import_error.json["errorType"], "Runtime.ImportModuleError");
   EXPECT_EQ(import_error.json["errorMessage"],
             "Unable to import module 'app': No module named 'nothing_like_it'");
+  EXPECT_THAT(base::from_base64(import_error.headers.get("X-Amz-Log-Result")).value_or(""),
+              HasSubstr("[ERROR] Runtime.ImportModuleError: Unable to import module 'app'"));
   EXPECT_EQ(name_error.json["errorType"], "Runtime.HandlerNotFound");
   EXPECT_EQ(syntax_error.json["errorType"], "Runtime.UserCodeSyntaxError");
   EXPECT_TRUE(eventually([&] { return containers() == 0; }));
@@ -136,15 +138,21 @@ TEST_F(FunctionsTest, SurvivesACrash) {
   create("crash",
          "import os\n"
          "def handler(event, context):\n"
+         "    print('about to crash')\n"
          "    if event: os._exit(7)\n"
          "    return 1\n");
 
-  const Answer crashed = invoke("crash", R"({"exit": 7})");
+  const Answer crashed = invoke("crash", R"({"exit": 7})", {{"X-Amz-Log-Type", "Tail"}});
 
   EXPECT_EQ(crashed.headers.get("X-Amz-Function-Error"), "Unhandled");
   EXPECT_EQ(crashed.json["errorType"], "Runtime.ExitError");
   EXPECT_THAT(crashed.text, HasSubstr("Runtime exited with error: exit status 7"));
+  const std::string tail = base::from_base64(crashed.headers.get("X-Amz-Log-Result")).value_or("");
+  EXPECT_THAT(tail, testing::StartsWith("START RequestId: ")) << "its log outlives it";
+  EXPECT_THAT(tail, HasSubstr("about to crash\n"));
+  EXPECT_THAT(tail, HasSubstr("Runtime.ExitError\nEND RequestId: "));
   EXPECT_EQ(invoke("crash").text, "1");
+  EXPECT_TRUE(eventually([&] { return containers() == 1; }));
 }
 
 TEST_F(FunctionsTest, RunsABootstrapInAnyLanguage) {

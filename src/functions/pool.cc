@@ -109,18 +109,22 @@ Outcome Pool::run(const Target& target, const Work& work) {
     const InstancePointer instance = place_job(target, job, lock);
     await(*job, instance, lock);
     // It did not reach the function, so it may be offered again.
-    if (job->outcome.aborted && running_ && placement < kMostPlacements) continue;
-    lock.unlock();
+    const bool again = job->outcome.aborted && running_ && placement < kMostPlacements;
     job->outcome.reached = job->handed.has_value();
-    if (work.tail == Work::Tail::kWanted && job->handed) {
-      job->outcome.log_tail = output_tail({.log = engine_.log_path(instance->container),
-                                           .offset = job->log_offset,
-                                           .reports_itself = instance->reports_itself,
-                                           .request_id = work.request_id,
-                                           .before = job->log_before,
-                                           .after = job->log_after});
+    if (work.tail == Work::Tail::kWanted && !job->outcome.aborted) {
+      lock.unlock();
+      // Of one that could not even begin: what it said of that.
+      job->outcome.log_tail =
+          output_tail({.log = engine_.log_path(instance->container),
+                       .offset = job->log_offset,
+                       .reports_itself = instance->reports_itself && job->handed,
+                       .request_id = work.request_id,
+                       .before = job->log_before,
+                       .after = job->log_after});
+      lock.lock();
     }
-    return std::move(job->outcome);
+    release(instance, work);
+    if (!again) return std::move(job->outcome);
   }
 }
 
@@ -166,6 +170,7 @@ Pool::InstancePointer Pool::place_job(const Target& target, const std::shared_pt
       throttle("ConcurrentInvocationLimitExceeded");
     case Placement::kReuse:
       warm->job = job;
+      if (job->work.tail == Work::Tail::kWanted) ++warm->readers;
       lock.unlock();
       if (wake_) wake_(warm->token);
       lock.lock();
@@ -191,6 +196,7 @@ Pool::InstancePointer Pool::place_job(const Target& target, const std::shared_pt
     settled_.notify_all();
     if (job->handed) return instance;  // it runs: what failed came after its start
     discard(instance);
+    release(instance, job->work);
     throw;
   }
   lock.lock();
@@ -213,6 +219,7 @@ Pool::InstancePointer Pool::make_instance(const Target& target, const std::share
   instance->memory_mb = target.memory_mb();
   instance->reports_itself = target.is_python();
   instance->job = job;
+  if (job->work.tail == Work::Tail::kWanted) ++instance->readers;
   return instance;
 }
 
@@ -254,6 +261,19 @@ void Pool::time_out(Job& job, const InstancePointer& instance) {
 void Pool::discard(const InstancePointer& instance) {
   if (instances_.erase(instance->token) == 0) return;
   instance->job = nullptr;
+  if (instance->readers > 0) {
+    instance->discarded = true;
+    ++awaited_;
+    return;
+  }
+  discarded_.push_back(instance->container);
+  kept_.notify_all();
+}
+
+void Pool::release(const InstancePointer& instance, const Work& work) {
+  if (work.tail != Work::Tail::kWanted || --instance->readers > 0 || !instance->discarded) return;
+  instance->discarded = false;
+  --awaited_;
   discarded_.push_back(instance->container);
   kept_.notify_all();
 }
@@ -305,7 +325,7 @@ void Pool::keep() {
       lock.lock();
       continue;
     }
-    if (!running_) return;
+    if (!running_ && awaited_ == 0) return;
     keeper_waits_for_work_ = !next;
     if (next) {
       kept_.wait_until(lock, *next);

@@ -97,8 +97,10 @@ class Pool {
                InstancePointer& other) const;
   void await(Job& job, const InstancePointer& instance, Lock& lock);
   void time_out(Job& job, const InstancePointer& instance);
-  // With mutex_ held: it serves no more, and the keeper removes it.
+  // With mutex_ held: it serves no more, and the keeper removes it once nobody reads its log.
   void discard(const InstancePointer& instance);
+  // With mutex_ held: the call has read the log.
+  void release(const InstancePointer& instance, const Work& work);
   void container_ended(const std::string& container);
   void finish(Job& job, std::string payload, std::string error);
   void keep();
@@ -124,8 +126,9 @@ class Pool {
   std::map<std::string, InstancePointer> instances_;  // by token; guarded by mutex_
   std::deque<std::string> discarded_;                 // containers; guarded by mutex_
   std::size_t launching_ = 0;                         // guarded by mutex_
-  bool keeper_waits_for_work_ = false;                // guarded by mutex_
-  bool running_ = false;                              // guarded by mutex_
+  std::size_t awaited_ = 0;             // discarded ones whose logs are read; guarded by mutex_
+  bool keeper_waits_for_work_ = false;  // guarded by mutex_
+  bool running_ = false;                // guarded by mutex_
   std::thread keeper_;
 };
 

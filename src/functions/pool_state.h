@@ -46,6 +46,8 @@ struct Instance {
   std::optional<double> init_ms;  // once it has asked for work
   bool init_reported = false;
   bool retired = false;        // ends after its invocation
+  int readers = 0;             // calls that want the tail of its log: it is not removed before
+  bool discarded = false;      // and waits for them
   base::Millis last_call = 0;  // later ones need newer credentials; 0: not known yet
 };
 
