@@ -22,6 +22,30 @@ TEST(Json, TryParseGivesNothingForOtherText) {
   EXPECT_EQ(try_parse_json("[1]"), Json::array({1}));
 }
 
+TEST(Json, RefusesWhatNestsTooDeep) {
+  const auto nested = [](std::size_t levels) {
+    std::string text;
+    for (std::size_t i = 0; i < levels; ++i) text += i % 2 == 0 ? R"({"a":)" : "[";
+    for (std::size_t i = levels; i-- > 0;)
+      text += i % 2 == 0 ? (i + 1 == levels ? "1}" : "}") : "]";
+    return text;
+  };
+  EXPECT_TRUE(try_parse_json(nested(511)));
+  EXPECT_FALSE(try_parse_json(nested(513)));
+  EXPECT_FALSE(try_parse_json(std::string(1'000'000, '[')));
+  try {
+    parse_json(nested(513), "the body");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "the body nests deeper than 512 levels");
+  }
+  // Brackets in texts and beside each other are none.
+  EXPECT_TRUE(try_parse_json("\"\\\"" + std::string(2000, '[') + "\""));
+  std::string wide = "[[]";
+  for (int i = 0; i < 1000; ++i) wide += ",[]";
+  EXPECT_TRUE(try_parse_json(wide + "]"));
+}
+
 TEST(Json, DumpReplacesBytesThatAreNotUtf8) {
   EXPECT_EQ(dump_json(Json{{"line", "a\xff"}}), "{\"line\":\"a\xEF\xBF\xBD\"}");
 }

@@ -308,6 +308,16 @@ def test_what_does_not_fit_is_refused(rest):
     assert (extra[0]["type"], extra[0]["loc"]) == ("extra_forbidden", ["body", "surprise"])
 
 
+def test_a_body_that_nests_without_end_is_refused(lab, mwaa):
+    deep = "[" * 400_000 + "]" * 400_000
+    answer = requests.post(f"{lab.endpoint}/api/v1/dags/good/dagRuns", auth=lab.keys, timeout=30,
+                           data='{"conf": {"Commit": ' + deep + "}}")
+    assert answer.status_code == 400, answer.text
+    assert requests.post(f"{lab.endpoint}/auth/token", timeout=30,
+                         data=deep[:30_000]).status_code == 401
+    assert mwaa.list_environments()["Environments"] == ["slipway"]  # the server is still there
+
+
 def test_strangers_are_refused(lab):
     for path in ("/api/v1/dags", "/api/v2/dags", "/api/v1/version"):
         assert requests.get(lab.endpoint + path, timeout=30).status_code == 401
