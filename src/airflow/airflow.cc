@@ -9,6 +9,8 @@ namespace slipway::airflow {
 namespace {
 
 constexpr std::string_view kCommandLine = "/aws_mwaa/cli";
+// Bytes that are read of a request before it is known whose it is.
+constexpr std::int64_t kStrangersBody = 256 << 10;
 constexpr base::Millis kRestTokenLife = 24 * 3600 * 1000;
 constexpr base::Millis kSessionLife = 12 * 3600 * 1000;
 // What clients of MWAA take the session from: Airflow 2.x, and 3.x.
@@ -91,16 +93,28 @@ bool Airflow::takes(std::string_view path) {
          path == "/health";
 }
 
-// What has a way of its own to say who calls is let in: handle() asks there.
+// What has a way of its own to say who calls is let in, with little: handle() asks there.
 std::optional<net::Response> Airflow::admit(const net::RequestHead& head) {
   const std::string_view path = head.path();
-  const bool open = is_health(path) || is_login(path) || is_web_login(path);
-  if (open || path == kCommandLine) return std::nullopt;
+  if (is_health(path) || is_login(path) || is_web_login(path) || path == kCommandLine) {
+    const auto length = base::parse_integer(head.headers.get("Content-Length"));
+    if (length && *length <= kStrangersBody) return std::nullopt;
+    return json(413, {{"detail", "Request Entity Too Large"}});
+  }
   if (state_->authenticate(head)) return std::nullopt;
   return unauthorized();
 }
 
 net::Response Airflow::handle(net::Request request) {
+  try {
+    return answer(request);
+  } catch (const Error& error) {
+    if (error.status() >= 500) throw;
+    return json(error.status(), {{"detail", error.message()}});  // a body that is too large
+  }
+}
+
+net::Response Airflow::answer(const net::Request& request) {
   State& state = *state_;
   const std::string path(request.path());
   if (is_health(path)) return json(200, state.health());

@@ -43,6 +43,7 @@ class Airflow final : public net::Handler {
   net::Response handle(net::Request request) override;
 
  private:
+  net::Response answer(const net::Request& request);
   friend void register_mwaa_api(wire::Api& api, Airflow& airflow);
   struct State;
   std::unique_ptr<State> state_;

@@ -39,6 +39,7 @@ class AirflowTest : public AirflowRoom {
     if (!authorization.empty()) request.headers.set("Authorization", authorization);
     if (!cookie.empty()) request.headers.set("Cookie", cookie);
     request.body = net::Body(body);
+    request.headers.set("Content-Length", std::to_string(body.size()));
     if (auto refused = airflow_.admit(request)) return answer_of(*refused);
     return answer_of(airflow_.handle(std::move(request)));
   }
@@ -77,6 +78,26 @@ TEST_F(AirflowTest, LetsInWhoSaysWhoTheyAre) {
   EXPECT_EQ(ask("GET", "/auth/token").status, 405);
   EXPECT_EQ(ask("GET", "/health").body["scheduler"]["status"], "healthy");
   EXPECT_EQ(ask("GET", "/api/v2/monitor/health").status, 200);
+}
+
+TEST_F(AirflowTest, TakesLittleFromStrangers) {
+  const auto admitted = [&](const std::string& path, const std::string& length,
+                            const std::string& authorization = "") {
+    net::RequestHead head;
+    head.method = "POST";
+    head.target = path;
+    if (!length.empty()) head.headers.set("Content-Length", length);
+    if (!authorization.empty()) head.headers.set("Authorization", authorization);
+    const auto refused = airflow_.admit(head);
+    return refused ? refused->status : 0;
+  };
+  for (const char* path : {"/auth/token", "/aws_mwaa/login", "/aws_mwaa/cli", "/health"}) {
+    EXPECT_EQ(admitted(path, "100"), 0) << path;
+    EXPECT_EQ(admitted(path, "2000000"), 413) << path;
+    EXPECT_EQ(admitted(path, ""), 413) << path << ": it may be of any length";
+  }
+  EXPECT_EQ(admitted("/api/v1/dags/d/dagRuns", "2000000"), 401);
+  EXPECT_EQ(admitted("/api/v1/dags/d/dagRuns", "2000000", basic()), 0);
 }
 
 TEST_F(AirflowTest, ARestTokenEndsAfterADay) {

@@ -308,13 +308,16 @@ def test_what_does_not_fit_is_refused(rest):
     assert (extra[0]["type"], extra[0]["loc"]) == ("extra_forbidden", ["body", "surprise"])
 
 
-def test_a_body_that_nests_without_end_is_refused(lab, mwaa):
+def test_bodies_without_measure_are_refused(lab, mwaa):
     deep = "[" * 400_000 + "]" * 400_000
     answer = requests.post(f"{lab.endpoint}/api/v1/dags/good/dagRuns", auth=lab.keys, timeout=30,
                            data='{"conf": {"Commit": ' + deep + "}}")
     assert answer.status_code == 400, answer.text
     assert requests.post(f"{lab.endpoint}/auth/token", timeout=30,
                          data=deep[:30_000]).status_code == 401
+    long = requests.post(f"{lab.endpoint}/api/v1/dags/good/dagRuns", auth=lab.keys, timeout=30,
+                         data='{"conf": {"Commit": "' + "x" * 2_000_000 + '"}}')
+    assert long.status_code == 413, long.text
     assert mwaa.list_environments()["Environments"] == ["slipway"]  # the server is still there
 
 
