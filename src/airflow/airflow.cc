@@ -137,6 +137,7 @@ net::Response Airflow::answer(const net::Request& request) {
   RestAnswer answer = state.rest.answer(version, rest);
   const bool as_text = request.headers.get("Accept").starts_with("text/plain");
   if (as_text && !answer.text.empty()) return net::plain(answer.status, answer.text);
+  if (answer.status == 204) return net::plain(204, "");
   return json(answer.status, answer.body);
 }
 
@@ -144,8 +145,8 @@ net::Response Airflow::State::command_line(const net::Request& request) {
   const auto caller = tokens.find(bearer(request), TokenUse::kCommandLine);
   if (!caller) return json(403, {{"message", "Forbidden"}});
   if (request.method != "POST") return json(405, {{"message", "Method Not Allowed"}});
-  const CommandResult result =
-      run_command(caller->account, request.body.text(256u << 10), runs, pipelines, options.version);
+  const CommandResult result = run_command(caller->account, request.body.text(256u << 10),
+                                           {runs, variables, pipelines, options.version});
   // Clients read this as a Python literal, so nothing but texts may be in it.
   return json(result.exit_code == 0 ? 200 : 400,
               {{"stdout", base::base64(result.output)}, {"stderr", base::base64(result.error)}});

@@ -37,21 +37,24 @@ std::string long_name(const std::string& word) {
                                                          {"-v", "--verbose"},
                                                          {"-y", "--yes"},
                                                          {"-d", "--dag-id"},
+                                                         {"-j", "--json"},
                                                          {"--dag_id", "--dag-id"}};
   const auto found = kShort.find(word);
   return found == kShort.end() ? word : found->second;
 }
 
 Words parse(const std::vector<std::string>& words, std::size_t from) {
-  static const std::vector<std::string> kValued{"--conf",   "--run-id", "--exec-date", "--output",
-                                                "--dag-id", "--state",  "--subdir"};
+  static const std::vector<std::string> kValued{"--conf",   "--run-id",      "--exec-date",
+                                                "--output", "--dag-id",      "--state",
+                                                "--subdir", "--description", "--default"};
   // They change nothing here.
   static const std::vector<std::string> kFlags{"--verbose",
                                                "--yes",
                                                "--no-backfill",
                                                "--replace-microseconds",
                                                "--no-replace-microseconds",
-                                               "--treat-dag-id-as-regex"};
+                                               "--treat-dag-id-as-regex",
+                                               "--json"};
   Words result;
   for (std::size_t i = from; i < words.size(); ++i) {
     std::string word = words[i];
@@ -111,8 +114,11 @@ std::string shown(const Words& words, const std::vector<std::string>& heads,
 
 class Commands {
  public:
-  Commands(const std::string& account, Runs& runs, pipelines::Pipelines& pipelines)
-      : account_(account), runs_(runs), pipelines_(pipelines) {}
+  Commands(const std::string& account, const Workplace& place)
+      : account_(account),
+        runs_(place.runs),
+        variables_(place.variables),
+        pipelines_(place.pipelines) {}
 
   std::string trigger(const Words& words) {
     NewRun request;
@@ -183,6 +189,37 @@ class Commands {
     return text;
   }
 
+  std::string set_variable(const Words& words) {
+    const Variable variable{words.at(0, "key"), words.at(1, "VALUE"),
+                            words.option("--description")};
+    variables_.set(account_, variable);
+    return "Variable " + variable.key + " created\n";
+  }
+
+  std::string get_variable(const Words& words) {
+    const std::string& key = words.at(0, "key");
+    const auto found = variables_.find(account_, key);
+    if (found) return found->value + "\n";
+    for (const char* option : {"--default", "--dag-id"}) {  // "-d" is the short form of both
+      if (words.options.contains(option)) return words.option(option) + "\n";
+    }
+    throw Error("NotFound", "Variable " + key + " does not exist");
+  }
+
+  std::string list_variables(const Words& words) {
+    std::vector<Json> all;
+    for (const Variable& variable : variables_.list(account_))
+      all.push_back({{"key", variable.key}});
+    return shown(words, {"key"}, all);
+  }
+
+  std::string delete_variable(const Words& words) {
+    const std::string& key = words.at(0, "key");
+    if (!variables_.remove(account_, key))
+      throw Error("NotFound", "Variable " + key + " does not exist");
+    return "Variable " + key + " deleted\n";
+  }
+
  private:
   void require(const std::string& dag) {
     if (!pipelines_.pipeline(account_, dag))
@@ -191,14 +228,15 @@ class Commands {
 
   const std::string& account_;
   Runs& runs_;
+  Variables& variables_;
   pipelines::Pipelines& pipelines_;
 };
 
-std::string dispatch(const std::string& account, const std::vector<std::string>& words, Runs& runs,
-                     pipelines::Pipelines& pipelines, const std::string& version) {
+std::string dispatch(const std::string& account, const std::vector<std::string>& words,
+                     const Workplace& place) {
   if (words.empty()) throw Error("Usage", "no command");
-  Commands commands(account, runs, pipelines);
-  if (words[0] == "version") return version + "\n";
+  Commands commands(account, place);
+  if (words[0] == "version") return place.version + "\n";
   if (words[0] == "trigger_dag") return commands.trigger(parse(words, 1));
   if (words[0] == "list_dags") return commands.list(parse(words, 1));
   if (words[0] == "pause" || words[0] == "unpause")
@@ -212,11 +250,15 @@ std::string dispatch(const std::string& account, const std::vector<std::string>&
   if (name == "dags pause" || name == "dags unpause")
     return commands.set_paused(rest, name == "dags pause");
   if (name == "tasks list") return commands.tasks(rest);
+  if (name == "variables set") return commands.set_variable(rest);
+  if (name == "variables get") return commands.get_variable(rest);
+  if (name == "variables list") return commands.list_variables(rest);
+  if (name == "variables delete") return commands.delete_variable(rest);
   throw Error("Usage",
               "airflow " + name +
                   " is not allowed here; allowed are: dags trigger, dags "
                   "list, dags list-runs, dags state, dags pause, dags unpause, tasks list, "
-                  "version");
+                  "variables set, variables get, variables list, variables delete, version");
 }
 
 }  // namespace
@@ -283,10 +325,10 @@ std::string table(const std::vector<std::string>& heads,
   return text;
 }
 
-CommandResult run_command(const std::string& account, std::string_view line, Runs& runs,
-                          pipelines::Pipelines& pipelines, const std::string& version) {
+CommandResult run_command(const std::string& account, std::string_view line,
+                          const Workplace& place) {
   try {
-    return {0, dispatch(account, shell_words(line), runs, pipelines, version), ""};
+    return {0, dispatch(account, shell_words(line), place), ""};
   } catch (const Error& error) {
     return {1, "", "airflow: " + error.message() + "\n"};
   }

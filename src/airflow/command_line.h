@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "airflow/runs.h"
+#include "airflow/variables.h"
 #include "pipelines/pipelines.h"
 
 namespace slipway::airflow {
@@ -18,10 +19,18 @@ struct CommandResult {
   std::string error;
 };
 
-// dags trigger | list | list-runs | state | pause | unpause, tasks list, pause, unpause,
-// trigger_dag, list_dags (Airflow 1.10's names), version. Never throws.
-CommandResult run_command(const std::string& account, std::string_view line, Runs& runs,
-                          pipelines::Pipelines& pipelines, const std::string& version);
+// What commands work on.
+struct Workplace {
+  Runs& runs;
+  Variables& variables;
+  pipelines::Pipelines& pipelines;
+  const std::string& version;
+};
+
+// dags trigger | list | list-runs | state | pause | unpause, tasks list, variables set | get | list
+// | delete, pause, unpause, trigger_dag, list_dags (Airflow 1.10's names), version. Never throws.
+CommandResult run_command(const std::string& account, std::string_view line,
+                          const Workplace& place);
 
 // Words as a POSIX shell splits them: quotes, double quotes, backslash; no expansion. Throws
 // Error{BadRequest} for a quote that is not closed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "airflow/rest_answers.h"
 #include "airflow/run_query.h"
 #include "base/error.h"
 #include "base/ids.h"
@@ -32,17 +33,6 @@ std::string title_of(int status) {
     default:
       return "Internal Server Error";
   }
-}
-
-RestAnswer failure(ApiVersion version, int status, const std::string& detail) {
-  if (version == ApiVersion::kTwo) return {status, {{"detail", detail}}, ""};
-  return {
-      status,
-      {{"detail", detail},
-       {"status", status},
-       {"title", title_of(status)},
-       {"type", "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html"}},
-      ""};
 }
 
 // FastAPI's form for a body that does not fit.
@@ -127,6 +117,17 @@ Json log_content(ApiVersion version, const std::string& text) {
 
 }  // namespace
 
+RestAnswer failure(ApiVersion version, int status, const std::string& detail) {
+  if (version == ApiVersion::kTwo) return {status, {{"detail", detail}}, ""};
+  return {
+      status,
+      {{"detail", detail},
+       {"status", status},
+       {"title", title_of(status)},
+       {"type", "https://airflow.apache.org/docs/apache-airflow/2.10.3/stable-rest-api-ref.html"}},
+      ""};
+}
+
 Json run_json(ApiVersion version, const Run& run) {
   const base::Millis start = run.state.started, end = run.state.ended.value_or(0);
   Json json{{"conf", run.conf},
@@ -178,6 +179,7 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
   }
   if (parts[0] == "importErrors")
     return {200, {{"import_errors", Json::array()}, {"total_entries", 0}}, ""};
+  if (parts[0] == "variables") return variables(version, request, parts);
   if (parts[0] != "dags") return failure(version, 404, "not found");
   if (parts.size() == 1) {
     if (request.method != "GET") return failure(version, 405, "Method Not Allowed");

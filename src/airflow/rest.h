@@ -8,6 +8,7 @@
 
 #include "airflow/run_query.h"
 #include "airflow/runs.h"
+#include "airflow/variables.h"
 #include "base/json.h"
 #include "pipelines/pipelines.h"
 
@@ -31,13 +32,15 @@ struct RestAnswer {
 // Thread-safe.
 class Rest {
  public:
-  Rest(Runs& runs, pipelines::Pipelines& pipelines, std::string version)
-      : runs_(runs), pipelines_(pipelines), version_(std::move(version)) {}
+  Rest(Runs& runs, Variables& variables, pipelines::Pipelines& pipelines, std::string version)
+      : runs_(runs), variables_(variables), pipelines_(pipelines), version_(std::move(version)) {}
   // Never throws: errors are answers of the version's own form.
   RestAnswer answer(ApiVersion version, const RestRequest& request);
 
  private:
   RestAnswer dispatch(ApiVersion version, const RestRequest& request);
+  RestAnswer variables(ApiVersion version, const RestRequest& request,
+                       const std::vector<std::string>& parts);
   RestAnswer dags(ApiVersion version, const RestRequest& request);
   RestAnswer runs_of(ApiVersion version, const std::string& account,
                      const std::vector<std::string>& dags, const Parameters& parameters);
@@ -51,6 +54,7 @@ class Rest {
                 const pipelines::PipelineSummary& dag) const;
 
   Runs& runs_;
+  Variables& variables_;
   pipelines::Pipelines& pipelines_;
   const std::string version_;
 };

@@ -17,7 +17,9 @@ using testing::SizeIs;
 class RestTest : public AirflowRoom {
  protected:
   Runs runs_{*database_, clock_, *pipelines_};
-  Rest rest_{runs_, *pipelines_, "2.10.3"};
+  Variables variables_{*database_};
+  const std::string version_ = "2.10.3";
+  Rest rest_{runs_, variables_, *pipelines_, version_};
 
   RestAnswer ask(const std::string& method, const std::string& path, const std::string& body = "",
                  ApiVersion version = ApiVersion::kOne, const std::string& query = "") {
@@ -26,6 +28,10 @@ class RestTest : public AirflowRoom {
   RestAnswer ask_two(const std::string& method, const std::string& path,
                      const std::string& body = "") {
     return ask(method, path, body, ApiVersion::kTwo);
+  }
+
+  CommandResult command(const std::string& line) {
+    return run_command(kAccount, line, {runs_, variables_, *pipelines_, version_});
   }
 
   // The run once it has ended.
@@ -162,8 +168,7 @@ TEST_F(RestTest, TasksAreThereBeforeTheyBegin) {
   EXPECT_EQ(ask("GET", "/dags/dag/dagRuns/r/taskInstances").body["total_entries"], 5);
   EXPECT_EQ(state("Decide"), nullptr);
   EXPECT_EQ(state("Nothing"), 404);
-  EXPECT_EQ(run_command(kAccount, "tasks list dag", runs_, *pipelines_, "2").output,
-            "Ask\nDecide\nYes\nNo\nLast\n");
+  EXPECT_EQ(command("tasks list dag").output, "Ask\nDecide\nYes\nNo\nLast\n");
 
   const std::string execution = runs_.find(kAccount, "dag", "r")->execution;
   ASSERT_TRUE(eventually([&] { return state("Ask") == "running"; }));
@@ -277,9 +282,7 @@ TEST_F(RestTest, ADagIsPausedAndShown) {
 
 TEST_F(RestTest, CommandsDoTheSame) {
   create("dag", {condition("C", "1", "1")});
-  const auto run = [&](const std::string& line) {
-    return run_command(kAccount, line, runs_, *pipelines_, "2.10.3");
-  };
+  const auto run = [&](const std::string& line) { return command(line); };
   const CommandResult made = run("dags trigger dag --conf '{\"Depth\": 3}' -r mine");
   EXPECT_EQ(made.exit_code, 0) << made.error;
   EXPECT_THAT(made.output, HasSubstr("mine"));
@@ -294,6 +297,32 @@ TEST_F(RestTest, CommandsDoTheSame) {
     EXPECT_EQ(run(line).exit_code, 1) << line;
     EXPECT_THAT(run(line).error, HasSubstr("airflow: "));
   }
+}
+
+TEST_F(RestTest, VariablesAreSetAndRead) {
+  EXPECT_EQ(command("variables set model 'tumour 1.2' --description live").output,
+            "Variable model created\n");
+  EXPECT_EQ(command("variables get model").output, "tumour 1.2\n");
+  EXPECT_EQ(command("variables get other -d none").output, "none\n");
+  EXPECT_EQ(command("variables get other --default none").output, "none\n");
+  EXPECT_EQ(ask("GET", "/variables/model").body,
+            (Json{{"key", "model"}, {"value", "tumour 1.2"}, {"description", "live"}}));
+  EXPECT_EQ(ask("POST", "/variables", R"({"key": "a", "value": "1"})").status, 200);
+  EXPECT_EQ(ask_two("POST", "/variables", R"({"key": "b", "value": {"c": 1}})").status, 201);
+  EXPECT_EQ(ask_two("POST", "/variables", R"({"key": "b", "value": "2"})").status, 409);
+  EXPECT_EQ(ask_two("GET", "/variables/b").body["value"], "{\"c\":1}");
+  EXPECT_EQ(ask("PATCH", "/variables/a", R"({"key": "a", "value": "2"})").body["value"], "2");
+  const Json page = ask("GET", "/variables", "", ApiVersion::kOne, "limit=1&offset=1").body;
+  EXPECT_EQ(page["variables"][0]["key"], "b");
+  EXPECT_EQ(page["total_entries"], 3);
+  EXPECT_EQ(command("variables list -o json").output,
+            "[{\"key\":\"a\"},{\"key\":\"b\"},{\"key\":\"model\"}]\n");
+  EXPECT_EQ(ask("DELETE", "/variables/a").status, 204);
+  EXPECT_EQ(ask("GET", "/variables/a").status, 404);
+  EXPECT_EQ(command("variables delete b").output, "Variable b deleted\n");
+  for (const char* line : {"variables get b", "variables delete b", "variables set x"})
+    EXPECT_EQ(command(line).exit_code, 1) << line;
+  EXPECT_EQ(ask("POST", "/variables", R"({"value": "1"})").status, 400);
 }
 
 }  // namespace

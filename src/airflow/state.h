@@ -21,7 +21,8 @@ struct Airflow::State {
         options(std::move(the_options)),
         tokens(clock),
         runs(database, clock, pipelines),
-        rest(runs, pipelines, options.version) {}
+        variables(database),
+        rest(runs, variables, pipelines, options.version) {}
 
   std::optional<wire::Caller> authenticate(const net::RequestHead& head);
   net::Response command_line(const net::Request& request);
@@ -35,6 +36,7 @@ struct Airflow::State {
   const AirflowOptions options;
   Tokens tokens;
   Runs runs;
+  Variables variables;
   Rest rest;
 };
 
