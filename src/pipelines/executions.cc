@@ -292,6 +292,11 @@ Json Executions::start(const std::string& account, const Json& input, const Json
     if (source && source->info.pipeline_arn != run->info.pipeline_arn) {
       refuse("SourcePipelineExecutionArn names an execution of another pipeline.");
     }
+    if (source && !source->has_ended()) {
+      refuse(
+          "SourcePipelineExecutionArn names an execution that has not ended: its results may "
+          "still change.");
+    }
     reuse_steps(*run, source.get(), now, decision);
   }
 

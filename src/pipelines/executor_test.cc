@@ -143,6 +143,31 @@ TEST_F(ExecutorTest, TakesATokenForRepetitionOnlyOnTheSameThing) {
   }
 }
 
+TEST_F(ExecutorTest, TakesResultsOnlyFromWhatHasEnded) {
+  create("Demo", {training("A"), training("B", {"A"})});
+  services_.hold("B");
+  executor_->start();
+  const std::string source = start("Demo");
+  ASSERT_TRUE(services_.eventually([&] { return services_.looks("B") > 0; }));
+  const Json selective{{"SelectiveExecutionConfig",
+                        {{"SourcePipelineExecutionArn", source},
+                         {"SelectedSteps", Json::array({{{"StepName", "B"}}})}}}};
+  const auto refusal = [&] {
+    try {
+      start("Demo", selective);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return std::string("accepted");
+  };
+
+  EXPECT_THAT(refusal(), HasSubstr("an execution that has not ended"));
+  services_.release("B");
+  for (const Wait& wait : store_.open_waits()) executor_->call(wait);
+  ended(source);
+  EXPECT_EQ(refusal(), "accepted");
+}
+
 TEST_F(ExecutorTest, ChecksParameters) {
   create("Demo", {condition("C", 1, 1)});
   const auto refused = [&](Json parameters) {
