@@ -189,6 +189,11 @@ Observation SageMakerServices::look(const Task& task) {
     // A service that is busy tells later; anything else is gone for good.
     if (!exception_of(error).empty()) return observed(task, What::kRunning);
     return failed(task, error.message());
+  } catch (const std::exception& error) {
+    // Unanswered, the step would never be looked at again.
+    log(Level::kError, "a pipeline step could not be looked at",
+        {{"execution", task.key.id}, {"reason", error.what()}});
+    return observed(task, What::kRunning);
   }
 }
 
@@ -197,7 +202,7 @@ Observation SageMakerServices::stop(const Task& task) {
   try {
     jobs_.stop_job(training ? jobs::Kind::kTraining : jobs::Kind::kProcessing, task.key.account,
                    task.effect.name);
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     // It has ended already, which look() tells.
   }
   return look(task);
@@ -217,7 +222,14 @@ Json SageMakerServices::read(const std::string& account, const std::string& uri)
   if (!location || location->key.empty()) {
     throw Error("ValidationException", "'" + uri + "' is not of the form s3://bucket/key");
   }
-  return base::parse_json(objects_.read(account, location->bucket, location->key), uri);
+  std::string text;
+  try {
+    text = objects_.read(account, location->bucket, location->key);
+  } catch (const Error& error) {
+    if (error.status() != 404) throw;
+    throw Error(error.code(), uri + " cannot be read: " + error.message(), error.status());
+  }
+  return base::parse_json(text, uri);
 }
 
 Observation SageMakerServices::start_job(const Task& task, jobs::Kind kind, const Json& arguments) {

@@ -394,6 +394,14 @@ def test_selected_steps_run_on_earlier_results(sagemaker):
     assert reused["SourcePipelineExecutionArn"] == source
 
 
+def test_a_file_that_is_not_there_is_named(sagemaker):
+    uri = f"s3://{BUCKET}/none.json"
+    create(sagemaker, "nofile", condition(
+        "C", {"Std:JsonGet": {"S3Uri": uri, "Path": "scores.f1"}}, 1))
+    failed = ended(sagemaker, start(sagemaker, "nofile"))
+    assert f"{uri} cannot be read: The specified key" in failed["FailureReason"]
+
+
 def test_a_killed_server_carries_on(own_server):
     sagemaker = own_server.client("sagemaker")
     chain = [processing("S0", "sleep 0.3")]
