@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "pipelines/expressions.h"
 
 namespace slipway::pipelines {
 namespace {
@@ -82,9 +81,11 @@ bool is_name(std::string_view text, std::size_t longest) {
 }
 
 // A list that is left out is empty; something else in its place is not taken for that.
-const Json& list_in(const Json& object, const char* member, const std::string& whose) {
+const Json& list_in(const Json& object, const char* member, const std::string& whose,
+                    Reading reading) {
   const auto found = object.find(member);
-  if (found != object.end() && !found->is_null() && !found->is_array()) {
+  const bool other = found != object.end() && !found->is_null() && !found->is_array();
+  if (other && reading == Reading::kNew) {
     refuse(whose + " has the " + member + " " + base::dump_json(*found) + ", which is not a list.");
   }
   return array_or_empty(object, member);
@@ -98,13 +99,13 @@ ValueType value_type_in(const Json& object, const char* member, const std::strin
   refuse(whose + " has the " + member + " '" + text + "': give String, Integer, Boolean or Float.");
 }
 
-Parameter parameter_of(const Json& text) {
+Parameter parameter_of(const Json& text, Reading reading) {
   Parameter parameter;
   parameter.name = text_or(text, "Name");
   const std::string whose = "Parameter '" + parameter.name + "'";
   if (!is_name(parameter.name, 256)) refuse(whose + " has no valid Name.");
   parameter.type = value_type_in(text, "Type", whose);
-  for (const Json& value : list_in(text, "EnumValues", whose)) {
+  for (const Json& value : list_in(text, "EnumValues", whose, reading)) {
     const auto typed = as_type(parameter.type, value);
     if (!typed) refuse(whose + " has EnumValues that are not of its Type.");
     parameter.values.push_back(*typed);
@@ -124,12 +125,12 @@ Parameter parameter_of(const Json& text) {
 // Reads the text into a flat definition; who depends on whom is worked out afterwards.
 class Parser {
  public:
-  explicit Parser(Definition& definition) : definition_(definition) {}
+  Parser(Definition& definition, Reading reading) : definition_(definition), reading_(reading) {}
 
   void parameters(const Json& list) {
     std::set<std::string> names;
     for (const Json& text : list) {
-      definition_.parameters.push_back(parameter_of(text));
+      definition_.parameters.push_back(parameter_of(text, reading_));
       const std::string& name = definition_.parameters.back().name;
       if (!names.insert(name).second) refuse("Parameter '" + name + "' is defined twice.");
     }
@@ -176,13 +177,13 @@ class Parser {
     if (!definition_.by_name.emplace(step.name, index).second) {
       refuse(whose + " is defined twice: step names must be unique.");
     }
-    depends_on_.push_back(list_in(text, "DependsOn", whose));
+    depends_on_.push_back(list_in(text, "DependsOn", whose, reading_));
     const bool is_condition = step.type == StepType::kCondition;
     definition_.steps.push_back(std::move(step));
     if (!is_condition) return;
     const Json& arguments = base::object_or_empty(text, "Arguments");
-    steps(list_in(arguments, "IfSteps", whose), index, true);
-    steps(list_in(arguments, "ElseSteps", whose), index, false);
+    steps(list_in(arguments, "IfSteps", whose, reading_), index, true);
+    steps(list_in(arguments, "ElseSteps", whose, reading_), index, false);
   }
 
   static StepType type_of(const Json& text, const std::string& whose) {
@@ -193,16 +194,16 @@ class Parser {
     refuse(whose + " has the type '" + name + "', which this server does not run.");
   }
 
-  static void arguments(const Json& text, Step& step, const std::string& whose) {
+  void arguments(const Json& text, Step& step, const std::string& whose) const {
     const auto found = text.find("Arguments");
     step.arguments = found == text.end() || found->is_null() ? Json::object() : *found;
     if (!step.arguments.is_object()) refuse(whose + " has Arguments that are not an object.");
     switch (step.type) {
       case StepType::kCondition: {
-        Json conditions = list_in(step.arguments, "Conditions", whose);
+        Json conditions = list_in(step.arguments, "Conditions", whose, reading_);
         if (conditions.empty()) refuse(whose + " has no Conditions.");
         try {
-          for (const Json& condition : conditions) check_condition(condition);
+          for (const Json& condition : conditions) check_condition(condition, reading_);
         } catch (const Error& error) {
           refuse(whose + ": " + error.message() + ".");
         }
@@ -225,11 +226,11 @@ class Parser {
     step.reads_files = reads_files(step.arguments) || reads_files(step.target);
   }
 
-  static void options(const Json& text, Step& step, const std::string& whose) {
-    for (const Json& policy : list_in(text, "RetryPolicies", whose)) {
+  void options(const Json& text, Step& step, const std::string& whose) const {
+    for (const Json& policy : list_in(text, "RetryPolicies", whose, reading_)) {
       step.retry_policies.push_back(retry_policy(policy, whose));
     }
-    for (const Json& file : list_in(text, "PropertyFiles", whose)) {
+    for (const Json& file : list_in(text, "PropertyFiles", whose, reading_)) {
       PropertyFile made{text_or(file, "PropertyFileName"), text_or(file, "OutputName"),
                         text_or(file, "FilePath")};
       if (made.name.empty() || made.output.empty() || made.path.empty()) {
@@ -237,7 +238,7 @@ class Parser {
       }
       step.property_files.push_back(std::move(made));
     }
-    for (const Json& output : list_in(text, "OutputParameters", whose)) {
+    for (const Json& output : list_in(text, "OutputParameters", whose, reading_)) {
       step.output_parameters.push_back(
           {text_or(output, "OutputName"), value_type_in(output, "OutputType", whose)});
     }
@@ -250,9 +251,9 @@ class Parser {
       refuse(whose + " has the ExpireAfter '" + expire + "': give e.g. P30D or T16m.");
   }
 
-  static RetryPolicy retry_policy(const Json& text, const std::string& whose) {
+  RetryPolicy retry_policy(const Json& text, const std::string& whose) const {
     RetryPolicy policy;
-    for (const Json& exception : list_in(text, "ExceptionType", whose)) {
+    for (const Json& exception : list_in(text, "ExceptionType", whose, reading_)) {
       const std::string name = exception.is_string() ? exception.get<std::string>() : "";
       if (std::find(kExceptions.begin(), kExceptions.end(), name) == kExceptions.end()) {
         refuse(whose + ": '" + name + "' is not an ExceptionType.");
@@ -288,6 +289,7 @@ class Parser {
     }
     try {
       for (const Json* expression : {&step.arguments, &step.target}) {
+        if (reading_ == Reading::kNew) check_forms(*expression);
         for (const Reference& reference : references_in(*expression)) {
           if (reference.root == Reference::Root::kStep) {
             dependencies.insert(dependency(index, reference.name));
@@ -362,6 +364,7 @@ class Parser {
   }
 
   Definition& definition_;
+  const Reading reading_;
   std::vector<Json> depends_on_;  // of each step, as given
   std::vector<Mark> marks_;
 };
@@ -407,7 +410,7 @@ const Step* Definition::find(std::string_view name) const {
   return found == by_name.end() ? nullptr : &steps[found->second];
 }
 
-Definition parse_definition(std::string_view text) {
+Definition parse_definition(std::string_view text, Reading reading) {
   if (text.size() > kLargestDefinition) {
     refuse("It has " + std::to_string(text.size()) + " bytes, more than " +
            std::to_string(kLargestDefinition) + ".");
@@ -418,8 +421,8 @@ Definition parse_definition(std::string_view text) {
   const std::string version = text_or(*json, "Version");
   if (version != "2020-12-01") refuse("Version is '" + version + "': give 2020-12-01.");
   Definition definition;
-  Parser parser(definition);
-  parser.parameters(list_in(*json, "Parameters", "It"));
+  Parser parser(definition, reading);
+  parser.parameters(list_in(*json, "Parameters", "It", reading));
   parser.steps(json->contains("Steps") ? (*json)["Steps"] : Json(nullptr), std::nullopt, true);
   if (definition.steps.empty()) refuse("It has no steps.");
   parser.connect();

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "pipelines/expressions.h"
 
 namespace slipway::pipelines {
 
@@ -93,9 +94,10 @@ struct Definition {
   const Step* find(std::string_view name) const;
 };
 
+// What was stored may be as an earlier version of this server took it: executions run on it.
 // Throws Error{ValidationException} that names what is wrong: not JSON, an unknown version,
 // a step type that has no service here, names that repeat or are unknown, a cycle, …
-Definition parse_definition(std::string_view text);
+Definition parse_definition(std::string_view text, Reading reading = Reading::kNew);
 
 // "30d", "T16m", "30dT5h", "PT1H", "P30D", …; nothing where the text is none of these.
 std::optional<base::Millis> parse_duration(std::string_view text);

@@ -229,6 +229,20 @@ INSTANTIATE_TEST_SUITE_P(
                 "A Std:JsonGet needs a PropertyFile"}),
     [](const auto& tested) { return tested.param.name; });
 
+TEST(Definition, ReadsWhatWasStoredAsItWasTaken) {
+  const std::string text = definition(
+      {fail_step("a"), with(fail_step("b"), "DependsOn", "a"),
+       with(condition_step("c"), "Arguments",
+            {{"Conditions", {{{"Type", "In"}, {"QueryValue", 1}, {"Values", "1"}}}}}),
+       with(fail_step("d"), "Arguments", {{"ErrorMessage", {{"Std:Join", {{"On", "/"}}}}}})});
+  EXPECT_THAT(refusal(text), HasSubstr("not a list"));
+
+  const Definition read = parse_definition(text, Reading::kStored);
+
+  EXPECT_EQ(read.steps.size(), 4u);
+  EXPECT_TRUE(read.steps[1].dependencies.empty());
+}
+
 TEST(Definition, RefusesMoreStepsThanTheLimit) {
   Json steps = Json::array();
   for (std::size_t i = 0; i < kMostSteps; ++i) steps.push_back(fail_step("s" + std::to_string(i)));

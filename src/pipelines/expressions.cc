@@ -289,7 +289,6 @@ std::vector<Reference> references_in(const Json& expression) {
     if (!text->is_string()) refuse("The operand of Get is no text: " + base::dump_json(*text));
     found.push_back(parse_reference(text->get_ref<const std::string&>()));
   } else if (expression.is_structured()) {
-    check_form(expression);
     for (const Json& part : expression) {
       auto within = references_in(part);
       std::move(within.begin(), within.end(), std::back_inserter(found));
@@ -317,21 +316,28 @@ Json resolve(const Json& expression, const Scope& scope) {
   return result;
 }
 
-void check_condition(const Json& condition) {
+void check_forms(const Json& expression) {
+  if (!expression.is_structured()) return;
+  check_form(expression);
+  for (const Json& part : expression) check_forms(part);
+}
+
+void check_condition(const Json& condition, Reading reading) {
   const std::string type = base::text_or(condition, "Type");
   if (type == "Not") {
     need(condition, type, {"Condition"});
-    return check_condition(condition["Condition"]);
+    return check_condition(condition["Condition"], reading);
   }
   if (type == "Or" || type == "And") {
     const Json& parts = base::array_or_empty(condition, "Conditions");
     if (parts.empty()) refuse("A condition " + type + " needs Conditions");
-    for (const Json& part : parts) check_condition(part);
+    for (const Json& part : parts) check_condition(part, reading);
     return;
   }
   if (type == "In") {
     need(condition, type, {"QueryValue", "Values"});
-    if (!condition["Values"].is_array()) refuse("The Values of a condition In are not a list");
+    if (!condition["Values"].is_array() && reading == Reading::kNew)
+      refuse("The Values of a condition In are not a list");
     return;
   }
   for (const char* known :

@@ -13,6 +13,9 @@
 
 namespace slipway::pipelines {
 
+// A definition that somebody brings, or one that was accepted earlier.
+enum class Reading { kNew, kStored };
+
 // One part of a path: a member or subscript by name, or an index.
 using PathPart = std::variant<std::string, std::size_t>;
 using Path = std::vector<PathPart>;
@@ -53,7 +56,9 @@ bool reads_files(const Json& expression);
 Json resolve(const Json& expression, const Scope& scope);
 
 // Checks the form of a condition ("Equals", …); throws Error{ValidationException}.
-void check_condition(const Json& condition);
+void check_condition(const Json& condition, Reading reading = Reading::kNew);
+// Checks the form of every Std:Join and Std:JsonGet; throws Error{ValidationException}.
+void check_forms(const Json& expression);
 // Whether all of `conditions`, fully resolved, hold. Numbers compare as numbers also where
 // one of the two is spelled as text. Throws Error{ValidationException} where two values have no
 // order.

@@ -347,7 +347,7 @@ std::shared_ptr<const Definition> PipelineStore::definition(const std::string& a
                                                             const std::string& text) const {
   const std::string key = account + "/" + pipeline + "/" + std::to_string(version);
   if (auto parsed = known(key)) return parsed;
-  auto parsed = std::make_shared<const Definition>(parse_definition(text));
+  auto parsed = std::make_shared<const Definition>(parse_definition(text, Reading::kStored));
   const std::lock_guard lock(mutex_);
   std::erase_if(definitions_, [](const auto& each) { return each.second.expired(); });
   definitions_[key] = parsed;
