@@ -251,16 +251,16 @@ RestAnswer Rest::runs_of(ApiVersion version, const std::string& account,
                          const std::vector<std::string>& dags, const Parameters& parameters) {
   const RunQuery query = run_query(parameters);
   const std::size_t enough =
-      query.is_plain() ? std::min(query.page.offset + query.page.limit, kMostRuns) : kMostRuns;
+      query.wants_newest() ? std::min(query.page.offset + query.page.limit, kMostRuns) : kMostRuns;
   std::vector<Run> all;
   std::size_t count = 0;
   for (const std::string& dag : dags) {
     for (Run& run : runs_.list(account, dag, static_cast<int>(enough)))
       all.push_back(std::move(run));
-    if (query.is_plain()) count += runs_.count(account, dag);
+    if (query.wants_newest()) count += runs_.count(account, dag);
   }
   all = chosen(std::move(all), query);
-  if (!query.is_plain()) count = all.size();
+  if (!query.wants_newest()) count = all.size();
   Json list = Json::array();
   for (const Run& run : page_of(std::move(all), query.page)) list.push_back(run_json(version, run));
   return {200, {{"dag_runs", std::move(list)}, {"total_entries", count}}, ""};

@@ -210,6 +210,7 @@ TEST_F(RestTest, ListsAreChosenOrderedAndPaged) {
   EXPECT_EQ(runs(""), "cba of 3");
   EXPECT_EQ(runs("limit=2&offset=1"), "ba of 3");
   EXPECT_EQ(runs("order_by=start_date&limit=1"), "a of 3");
+  EXPECT_EQ(runs("order_by=-start_date&limit=2"), "cb of 3");
   EXPECT_EQ(runs("order_by=-dag_run_id"), "cba of 3");
   EXPECT_EQ(runs("state=failed&state=running"), " of 0");
   EXPECT_EQ(runs("state=success&limit=1"), "c of 3");

@@ -64,6 +64,11 @@ void take_order(RunQuery& query, std::string_view value) {
 
 }  // namespace
 
+bool RunQuery::wants_newest() const {
+  if (!states.empty() || !bounds.empty()) return false;
+  return order_by.empty() || (descending && (order_by == "start_date" || order_by == "id"));
+}
+
 PageQuery page_query(const Parameters& parameters) {
   PageQuery page;
   for (const auto& [name, value] : parameters) {

@@ -33,8 +33,8 @@ struct RunQuery {
   };
   std::vector<Bound> bounds;
 
-  // Neither chooses nor orders: the page is the newest runs from the offset on.
-  bool is_plain() const { return states.empty() && bounds.empty() && order_by.empty(); }
+  // The newest runs from the offset on: others need not be looked at.
+  bool wants_newest() const;
 };
 // Throws Error{BadRequest} for an order or a time that it does not understand.
 RunQuery run_query(const Parameters& parameters);
