@@ -1,7 +1,9 @@
 """Decides which models to train again, and starts their training.
 
-A model is trained again when its newest version is older than RETRAIN_AFTER_HOURS (24). The code
-stays the same, so the version keeps its number and gets the next build number: 1.2.0+r1, +r2.
+A model is trained again when its newest version is RETRAIN_AFTER_HOURS (20) old: less than a day,
+so that what a nightly schedule trained last night is due tonight. The code stays the same, so the
+version keeps its number and gets the next build number: 1.2.0+r1, +r2. What a person has rejected
+is not trained again; then it is the newest version before it.
 """
 
 import datetime
@@ -20,12 +22,14 @@ def is_due(created, now, hours):
     return now - created >= datetime.timedelta(hours=hours)
 
 
-def next_build(version):
-    """Returns the version of the same code, trained once more."""
+def next_build(version, others=()):
+    """Returns the version of the same code, trained once more than it and `others` were."""
     match = VERSION.fullmatch(version)
     if not match:
         raise ValueError(f"{version} is no version")
-    return f"{match['release']}+r{int(match['build'] or 0) + 1}"
+    same = [VERSION.fullmatch(other) for other in others]
+    builds = [int(each["build"] or 0) for each in same if each and each["release"] == match["release"]]
+    return f"{match['release']}+r{max(builds + [int(match['build'] or 0)]) + 1}"
 
 
 def groups(sagemaker):
@@ -38,41 +42,71 @@ def groups(sagemaker):
     ]
 
 
-def newest(sagemaker, group):
-    """Returns the newest version's description, or nothing."""
-    found = sagemaker.list_model_packages(
-        ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
-    )["ModelPackageSummaryList"]
-    if not found:
-        return None
-    return sagemaker.describe_model_package(ModelPackageName=found[0]["ModelPackageArn"])
+def versions(sagemaker, group):
+    """Yields descriptions of the group's versions, the newest first."""
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending"
+    )
+    for page in pages:
+        for item in page["ModelPackageSummaryList"]:
+            yield sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"])
+
+
+def decide(packages, now, hours):
+    """Returns (the version to train again, its new name), or (None, why not)."""
+    seen = []
+    created = None
+    for package in packages:
+        metadata = package.get("CustomerMetadataProperties", {})
+        version = metadata.get("version", "")
+        if not VERSION.fullmatch(version):
+            return None, "its newest version was not registered by this repository"
+        created = created or package["CreationTime"]
+        if not is_due(created, now, hours):
+            return None, f"{version} is young enough"
+        seen.append(version)
+        if package["ModelApprovalStatus"] != "Rejected":
+            return package, next_build(version, seen)
+    return None, "every version was rejected" if seen else "it has no version"
+
+
+def retrain(sagemaker, group, now, hours):
+    """Starts the training of one model where it is due."""
+    package, text = decide(versions(sagemaker, group), now, hours)
+    if package is None:
+        print(f"{group}: {text}", flush=True)
+        return
+    metadata = package["CustomerMetadataProperties"]
+    conf = {
+        "ImageUri": package["InferenceSpecification"]["Containers"][0]["Image"],
+        "ImageDigest": metadata["imageDigest"],
+        "Version": text,
+        "Commit": metadata["commit"],
+        "DataDigest": metadata["dataDigest"],
+        "Message": f"retraining of {metadata['version']}",
+    }
+    print(f"{group}: {metadata['version']} is due, training {text}", flush=True)
+    # Once a day, whichever team's schedule comes first; what failed today does not keep tomorrow's
+    # from starting.
+    run_id = f"retrain-{now:%Y-%m-%d}-{text.replace('+', '-')}"
+    if dags.trigger(f"{group}-training", conf, run_id) == "failed":
+        dags.trigger(f"{group}-training", conf, f"{run_id}-{os.environ['CI_PIPELINE_ID']}")
 
 
 def main():
-    """Looks at every model once."""
+    """Looks at every model once; what is wrong with one keeps no other from its training."""
     sagemaker = boto3.client("sagemaker")
-    hours = float(os.environ.get("RETRAIN_AFTER_HOURS", "24"))
+    hours = float(os.environ.get("RETRAIN_AFTER_HOURS", "20"))
     now = datetime.datetime.now(datetime.timezone.utc)
+    failed = []
     for group in groups(sagemaker):
-        package = newest(sagemaker, group)
-        if package is None:
-            continue
-        metadata = package["CustomerMetadataProperties"]
-        if not is_due(package["CreationTime"], now, hours):
-            print(f"{group}: {metadata['version']} is young enough")
-            continue
-        container = package["InferenceSpecification"]["Containers"][0]
-        version = next_build(metadata["version"])
-        conf = {
-            "ImageUri": container["Image"],
-            "ImageDigest": metadata["imageDigest"],
-            "Version": version,
-            "Commit": metadata["commit"],
-            "DataDigest": metadata["dataDigest"],
-            "Message": f"retraining of {metadata['version']}",
-        }
-        print(f"{group}: {metadata['version']} is due, training {version}")
-        dags.trigger(f"{group}-training", conf, f"retrain-{version.replace('+', '-')}")
+        try:
+            retrain(sagemaker, group, now, hours)
+        except (Exception, SystemExit) as error:  # pylint: disable=broad-exception-caught
+            print(f"{group}: {error}", flush=True)
+            failed.append(group)
+    if failed:
+        raise SystemExit(f"not trained again: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
