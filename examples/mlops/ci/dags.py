@@ -12,14 +12,21 @@ OVER = {"success", "failed"}
 
 
 def trigger(dag, conf, run_id):
-    """Invokes the trigger function; returns the run's id."""
+    """Invokes the trigger function; returns the run's state.
+
+    A run of that id that is there already is this run: an answer may get lost, and a job be retried.
+    """
     event = {"dag": dag, "conf": conf, "run_id": run_id}
     answer = boto3.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(event))
     result = json.load(answer["Payload"])
     if answer.get("FunctionError"):
-        raise SystemExit(f"the trigger function failed: {result.get('errorMessage', result)}")
+        message = str(result.get("errorMessage", result))
+        if "Airflow answered 409" not in message:
+            raise SystemExit(f"the trigger function failed: {message}")
+        print(f"{dag}: run {run_id} was started before", flush=True)
+        return _run(dag, run_id)["state"]
     print(f"{dag}: run {result['dag_run_id']}", flush=True)
-    return result["dag_run_id"]
+    return result["state"]
 
 
 def _list(path, **wanted):

@@ -29,7 +29,8 @@ def package_of(group, version):
 def main(dag, configuration, dotenv):
     """Trains, evaluates and registers; leaves MODEL_PACKAGE for the deployment."""
     conf = json.loads(Path(configuration).read_text(encoding="utf-8"))
-    run_id = dags.trigger(dag, conf, f"pipeline-{os.environ['CI_PIPELINE_ID']}-{os.environ['CI_JOB_ID']}")
+    run_id = f"pipeline-{os.environ['CI_PIPELINE_ID']}-{os.environ['CI_JOB_ID']}"
+    dags.trigger(dag, conf, run_id)
     dags.wait(dag, run_id)
     package = package_of(os.environ["MODEL"], conf["Version"])
     Path(dotenv).write_text(f"MODEL_PACKAGE={package}\n", encoding="utf-8")
