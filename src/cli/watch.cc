@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 
@@ -30,6 +31,8 @@ struct Item {
   std::string status;
   std::string reason;
   std::optional<double> seconds;
+  std::string address;    // of its page; CI's have one
+  bool forgiven = false;  // a job that may fail
 };
 
 const std::set<std::string>& unfinished() {
@@ -56,7 +59,7 @@ std::string took(const std::optional<double>& seconds) {
   return text.data();
 }
 
-std::optional<double> number(const Json& object, const char* member) {
+std::optional<double> number_in(const Json& object, const char* member) {
   if (!object.contains(member) || !object[member].is_number()) return std::nullopt;
   return object[member].get<double>();
 }
@@ -78,7 +81,7 @@ class Watch {
       failed = false;
       for (const Item& item : items) {
         running |= unfinished().contains(item.status);
-        failed |= mark_of(item.status) == "✗";
+        failed |= mark_of(item.status) == "✗" && !item.forgiven;
         if (!options_.json) show(item);
       }
       if (options_.json) std::cout << base::dump_json(as_json(items)) << std::endl;
@@ -91,6 +94,7 @@ class Watch {
         throw Error("Timeout", "still running after " + std::to_string(options_.timeout) + " s");
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
     }
+    if (!options_.json && !options_.once) show_undecided();
     return failed ? 1 : 0;
   }
 
@@ -104,48 +108,107 @@ class Watch {
 
   void add_pipelines(const Json& project, std::vector<Item>& items) {
     const std::string id = std::to_string(base::integer_or(project, "id", 0));
-    const Json pipelines = gitlab_.get("/projects/" + id + "/pipelines?per_page=3");
+    Json pipelines = gitlab_.get("/projects/" + id + "/pipelines?per_page=100");
     bool newest = true;
     for (const Json& pipeline : pipelines) {
       // The newest one, and older ones that still run.
       if (!newest && !unfinished().contains(base::text_or(pipeline, "status"))) continue;
       newest = false;
-      const std::string number = std::to_string(base::integer_or(pipeline, "id", 0));
-      const std::string place = base::text_or(project, "path_with_namespace") + " #" + number;
-      const std::string path = "/projects/" + id + "/pipelines/" + number;
-      for (const char* kind : {"/jobs", "/bridges"})
-        for (const Json& job : gitlab_.all(path + kind))
-          items.push_back({place, base::text_or(job, "name"), base::text_or(job, "status"),
-                           base::text_or(job, "failure_reason"),
-                           ::slipway::cli::number(job, "duration")});
+      add_jobs(project, id, pipeline, items);
     }
+  }
+
+  void add_jobs(const Json& project, const std::string& id, const Json& pipeline,
+                std::vector<Item>& items) {
+    const std::string number = std::to_string(base::integer_or(pipeline, "id", 0));
+    const std::string place = base::text_or(project, "path_with_namespace") + " #" + number;
+    const std::string path = "/projects/" + id + "/pipelines/" + number;
+    std::map<std::int64_t, Item> jobs;  // by their ids: as they stand in the stages
+    for (const char* kind : {"/jobs", "/bridges"})
+      for (const Json& job : gitlab_.all(path + kind))
+        jobs[base::integer_or(job, "id", 0)] = {place,
+                                                base::text_or(job, "name"),
+                                                base::text_or(job, "status"),
+                                                base::text_or(job, "failure_reason"),
+                                                number_in(job, "duration"),
+                                                base::text_or(job, "web_url"),
+                                                base::boolean_or(job, "allow_failure", false)};
+    for (auto& [ignored, item] : jobs) items.push_back(std::move(item));
+    // A pipeline without jobs says why itself.
+    if (jobs.empty() && base::text_or(pipeline, "status") == "failed")
+      items.push_back({place,
+                       "pipeline",
+                       "failed",
+                       base::text_or(gitlab_.get(path), "yaml_errors"),
+                       {},
+                       base::text_or(pipeline, "web_url")});
   }
 
   void add_executions(std::vector<Item>& items) {
-    const Json pipelines = services_.call("sagemaker", "ListPipelines", {{"MaxResults", 100}});
-    for (const Json& pipeline : base::array_or_empty(pipelines, "PipelineSummaries")) {
-      const std::string name = base::text_or(pipeline, "PipelineName");
-      const Json executions =
-          services_.call("sagemaker", "ListPipelineExecutions",
-                         {{"PipelineName", name}, {"SortBy", "CreationTime"}, {"MaxResults", 1}});
-      for (const Json& execution : base::array_or_empty(executions, "PipelineExecutionSummaries"))
-        add_steps(name, base::text_or(execution, "PipelineExecutionArn"), items);
-    }
+    std::multimap<double, std::pair<std::string, std::string>> executions;  // by their start
+    Json input{{"MaxResults", 100}};
+    do {
+      const Json page = services_.call("sagemaker", "ListPipelines", input);
+      for (const Json& pipeline : base::array_or_empty(page, "PipelineSummaries")) {
+        const std::string name = base::text_or(pipeline, "PipelineName");
+        const Json found = services_.call(
+            "sagemaker", "ListPipelineExecutions",
+            {{"PipelineName", name}, {"SortBy", "CreationTime"}, {"MaxResults", 100}});
+        bool newest = true;
+        for (const Json& execution : base::array_or_empty(found, "PipelineExecutionSummaries")) {
+          const std::string status = base::text_or(execution, "PipelineExecutionStatus");
+          if (!std::exchange(newest, false) && !unfinished().contains(status)) continue;
+          executions.emplace(number_in(execution, "StartTime").value_or(0),
+                             std::pair(name, base::text_or(execution, "PipelineExecutionArn")));
+        }
+      }
+      input["NextToken"] = base::text_or(page, "NextToken");
+    } while (!base::text_or(input, "NextToken").empty());
+    for (const auto& [ignored, execution] : executions)
+      add_steps(execution.first, execution.second, items);
   }
 
   void add_steps(const std::string& name, const std::string& execution, std::vector<Item>& items) {
-    const Json steps = services_.call(
-        "sagemaker", "ListPipelineExecutionSteps",
-        {{"PipelineExecutionArn", execution}, {"MaxResults", 100}, {"SortOrder", "Ascending"}});
-    for (const Json& step : base::array_or_empty(steps, "PipelineExecutionSteps")) {
-      Item item{name + " " + base::name_of(execution),
-                base::text_or(step, "StepName"),
-                base::text_or(step, "StepStatus"),
-                base::text_or(step, "FailureReason"),
-                {}};
-      const auto start = number(step, "StartTime"), end = number(step, "EndTime");
-      if (start && end) item.seconds = *end - *start;
-      items.push_back(std::move(item));
+    Json input{
+        {"PipelineExecutionArn", execution}, {"MaxResults", 100}, {"SortOrder", "Ascending"}};
+    do {
+      const Json page = services_.call("sagemaker", "ListPipelineExecutionSteps", input);
+      for (const Json& step : base::array_or_empty(page, "PipelineExecutionSteps")) {
+        Item item{name + " " + base::name_of(execution),
+                  base::text_or(step, "StepName"),
+                  base::text_or(step, "StepStatus"),
+                  base::text_or(step, "FailureReason"),
+                  {}};
+        const auto start = number_in(step, "StartTime"), end = number_in(step, "EndTime");
+        if (start && end) item.seconds = *end - *start;
+        items.push_back(std::move(item));
+      }
+      input["NextToken"] = base::text_or(page, "NextToken");
+    } while (!base::text_or(input, "NextToken").empty());
+  }
+
+  // What a person is waited for: each model's newest version where nobody has decided yet.
+  void show_undecided() {
+    const Json groups = services_.call("sagemaker", "ListModelPackageGroups",
+                                       {{"MaxResults", 100}, {"SortBy", "CreationTime"}});
+    for (const Json& group : base::array_or_empty(groups, "ModelPackageGroupSummaryList")) {
+      const std::string model = base::text_or(group, "ModelPackageGroupName");
+      const Json newest = services_.call("sagemaker", "ListModelPackages",
+                                         {{"ModelPackageGroupName", model},
+                                          {"SortBy", "CreationTime"},
+                                          {"SortOrder", "Descending"},
+                                          {"MaxResults", 1}});
+      for (const Json& item : base::array_or_empty(newest, "ModelPackageSummaryList")) {
+        if (base::text_or(item, "ModelApprovalStatus") != "PendingManualApproval") continue;
+        const Json package =
+            services_.call("sagemaker", "DescribeModelPackage",
+                           {{"ModelPackageName", base::text_or(item, "ModelPackageArn")}});
+        const std::string number = std::to_string(base::integer_or(item, "ModelPackageVersion", 0));
+        const std::string version = base::text_or(
+            base::object_or_empty(package, "CustomerMetadataProperties"), "version", number);
+        std::cout << "? " << model << " " << version << " waits for approval: slipway approve "
+                  << model << " " << version << "\n";
+      }
     }
   }
 
@@ -159,7 +222,9 @@ class Watch {
     name.resize(std::max<std::size_t>(name.size(), 22), ' ');
     std::cout << mark_of(item.status) << " " << place << " " << name << " " << item.status << "  "
               << took(item.seconds);
-    if (!item.reason.empty()) std::cout << "  " << item.reason;
+    if (item.forgiven && mark_of(item.status) == "✗") std::cout << "  (may fail)";
+    if (!item.reason.empty()) std::cout << "  " << base::replace_all(item.reason, "\n", "\n  ");
+    if (mark_of(item.status) == "✗" && !item.address.empty()) std::cout << "\n  " << item.address;
     std::cout << std::endl;
   }
 
@@ -169,6 +234,8 @@ class Watch {
       Json object{{"place", item.place}, {"name", item.name}, {"status", item.status}};
       if (!item.reason.empty()) object["reason"] = item.reason;
       if (item.seconds) object["seconds"] = *item.seconds;
+      if (!item.address.empty()) object["url"] = item.address;
+      if (item.forgiven) object["allowFailure"] = true;
       list.push_back(std::move(object));
     }
     return list;

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import BINARY
+from repositories import Hosted
 from test_ship import TINY, Model
 
 
@@ -70,6 +71,22 @@ def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
     groups = server.run("curl", "-sS", "-H", f"PRIVATE-TOKEN: {server.environment['GITLAB_TOKEN']}",
                         f"{server.endpoint}/api/v4/groups")
     assert "new-team" not in groups
+
+
+def test_watch_tells_of_a_push_that_makes_no_jobs(server, tmp_path):
+    project = Hosted(server, "watched/broken", tmp_path / "broken")
+    pipeline = project.run("job:\n  script: x\n  scrpt: [x]\n")
+    watched = server.slipway("watch", "--once")
+    assert watched.returncode == 1
+    lines = [" ".join(line.split()) for line in watched.stdout.splitlines()]
+    failed = [line for line in lines if line.startswith(f"✗ watched/broken #{pipeline} pipeline")]
+    assert len(failed) == 1 and "unknown keys: scrpt" in failed[0], watched.stdout
+    at = lines.index(failed[0])
+    assert lines[at + 1] == f"{server.endpoint}/watched/broken/-/pipelines/{pipeline}"
+    project.run("job:\n  script: exit 3\n  allow_failure: true\n", message="fix: it may fail")
+    forgiven = server.slipway("watch", timeout=60)
+    assert "(may fail)" in forgiven.stdout
+    assert forgiven.returncode == 0, forgiven.stdout
 
 
 def test_a_folder_without_a_repository(server, tmp_path):
