@@ -21,6 +21,7 @@ namespace slipway::cli {
 namespace {
 
 constexpr const char* kTriggerFunction = "trigger-dag";
+constexpr const char* kMlops = "mlops";
 // The group of the templates: every mention of it becomes the user's own.
 constexpr const char* kTemplateGroup = "health";
 
@@ -102,6 +103,10 @@ class Init {
                                  "'_', '-' and '.', beginning with a letter, a digit or '_'");
     group_ = options.project.substr(0, slash);
     name_ = options.project.substr(slash + 1);
+    if (name_ == kMlops)
+      throw Error("Usage",
+                  "mlops is the name of the MLOps repository, which is made with the first model "
+                  "repository of its group; name the model repository otherwise");
     directory_ = options.directory.empty() ? name_ : options.directory;
   }
 
@@ -109,8 +114,14 @@ class Init {
     if (std::filesystem::exists(directory_) && !std::filesystem::is_empty(directory_))
       throw Error("NotEmpty",
                   directory_.string() + " is not empty; choose another with --directory");
-    const Json group = ensure_group();
-    if (!gitlab_.find("/projects/" + GitlabClient::project(group_ + "/mlops"))) make_mlops(group);
+    if (!is_empty(options_.project))
+      throw Error("AlreadyThere", options_.project +
+                                      " is on the server already; get it: git -c "
+                                      "credential.helper='!slipway git-credential' clone " +
+                                      gitlab_.url() + "/" + options_.project + ".git");
+    const Json group = ensure_group(group_);
+    // Its first commit is the last thing made of it.
+    if (is_empty(group_ + "/" + kMlops)) make_mlops(group);
     make_model_repository(group);
     std::cout << directory_.string() << " is a repository with the remote 'slipway'. Next:\n"
               << "  cd " << directory_.string() << "\n  git push slipway main\n  slipway watch\n";
@@ -118,17 +129,25 @@ class Init {
   }
 
  private:
-  Json ensure_group() {
-    if (auto found = gitlab_.find("/groups/" + GitlabClient::project(group_))) return *found;
-    Json request{{"name", group_.substr(group_.rfind('/') + 1)},
-                 {"path", group_.substr(group_.rfind('/') + 1)}};
-    if (const auto slash = group_.rfind('/'); slash != std::string::npos)
-      request["parent_id"] =
-          gitlab_.get("/groups/" + GitlabClient::project(group_.substr(0, slash)))["id"];
+  // Whether nobody has pushed to the project yet, or there is none.
+  bool is_empty(const std::string& project) {
+    const auto found = gitlab_.find("/projects/" + GitlabClient::project(project));
+    return !found || base::boolean_or(*found, "empty_repo", false);
+  }
+
+  // With the groups that it lies in.
+  Json ensure_group(const std::string& path) {
+    if (auto found = gitlab_.find("/groups/" + GitlabClient::project(path))) return *found;
+    const std::string name = path.substr(path.rfind('/') + 1);
+    Json request{{"name", name}, {"path", name}};
+    if (const auto slash = path.rfind('/'); slash != std::string::npos)
+      request["parent_id"] = ensure_group(path.substr(0, slash))["id"];
     return gitlab_.post("/groups", request);
   }
 
-  Json make_project(const Json& group, const std::string& name) {
+  Json ensure_project(const Json& group, const std::string& name) {
+    const std::string path = base::text_or(group, "full_path") + "/" + name;
+    if (auto found = gitlab_.find("/projects/" + GitlabClient::project(path))) return *found;
     return gitlab_.post("/projects",
                         {{"name", name}, {"path", name}, {"namespace_id", group["id"]}});
   }
@@ -175,8 +194,7 @@ class Init {
 
   void make_model_repository(const Json& group) {
     const std::string model = models_of_template().contains(name_) ? name_ : "";
-    if (!gitlab_.find("/projects/" + GitlabClient::project(options_.project)))
-      make_project(group, name_);
+    ensure_project(group, name_);
     std::filesystem::create_directories(directory_);
     unpack("models", directory_, model);
     std::ofstream(directory_ / ".gitignore") << "__pycache__/\n.venv/\n.pytest_cache/\n";
@@ -186,10 +204,24 @@ class Init {
     std::cout << "made " << options_.project << "\n";
   }
 
+  // Each part where it is not there yet: an earlier try may have ended half way.
   void make_mlops(const Json& group) {
-    const Json project = make_project(group, "mlops");
+    const Json project = ensure_project(group, kMlops);
     const std::string path = "/projects/" + std::to_string(base::integer_or(project, "id", 0));
     make_function();
+    if (!gitlab_.find(path + "/variables/ACCESS_TOKEN")) make_token(path);
+    if (gitlab_.all(path + "/pipeline_schedules").empty())
+      gitlab_.post(path + "/pipeline_schedules", {{"description", "retraining, every night"},
+                                                  {"ref", "main"},
+                                                  {"cron", "30 2 * * *"},
+                                                  {"cron_timezone", "UTC"},
+                                                  {"active", true}});
+    push_mlops();
+    std::cout << "made " << group_ << "/" << kMlops << " with its function " << kTriggerFunction
+              << " and its nightly schedule\n";
+  }
+
+  void make_token(const std::string& path) {
     const Json token =
         gitlab_.post("/users/" + std::to_string(base::integer_or(gitlab_.get("/user"), "id", 1)) +
                          "/personal_access_tokens",
@@ -198,21 +230,22 @@ class Init {
                                        {"value", base::text_or(token, "token")},
                                        {"masked", true},
                                        {"protected", false}});
+  }
+
+  void push_mlops() {
     const std::filesystem::path scratch =
         cache_directory() / "runs" / ("mlops-" + base::random_hex(8));
     std::filesystem::create_directories(scratch);
-    unpack("mlops", scratch, "");
-    commit(scratch, "feat: the MLOps repository from the template");
-    add_remote(scratch, group_ + "/mlops");
-    git(scratch, {"push", "-q", "slipway", "main"});
+    try {
+      unpack("mlops", scratch, "");
+      commit(scratch, "feat: the MLOps repository from the template");
+      add_remote(scratch, group_ + "/" + kMlops);
+      git(scratch, {"push", "-q", "slipway", "main"});
+    } catch (const std::exception&) {
+      std::filesystem::remove_all(scratch);
+      throw;
+    }
     std::filesystem::remove_all(scratch);
-    gitlab_.post(path + "/pipeline_schedules", {{"description", "retraining, every night"},
-                                                {"ref", "main"},
-                                                {"cron", "30 2 * * *"},
-                                                {"cron_timezone", "UTC"},
-                                                {"active", true}});
-    std::cout << "made " << group_ << "/mlops with its function " << kTriggerFunction
-              << " and its nightly schedule\n";
   }
 
   void make_function() {

@@ -73,6 +73,33 @@ def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
     assert "new-team" not in groups
 
 
+def test_a_group_that_was_made_half_way_is_completed(server, tmp_path):
+    """A first `init` that ended early has left an empty project behind."""
+    mlops = Hosted(server, "halfway/mlops", tmp_path / "mlops")
+    made = server.slipway("init", "halfway/tumour", "--directory", tmp_path / "made")
+    assert made.returncode == 0, made.stderr
+    assert mlops.get("variables/ACCESS_TOKEN")["masked"]
+    assert [each["cron"] for each in mlops.get("pipeline_schedules")] == ["30 2 * * *"]
+    assert [each["name"] for each in mlops.get("repository/branches")] == ["main"]
+    tumour = Hosted(server, "halfway/tumour", tmp_path / "made")
+    tumour.git("push", "-q", "-o", "ci.skip", "slipway", "main")
+    again = server.slipway("init", "halfway/tumour", "--directory", tmp_path / "again")
+    assert again.returncode == 1 and "is on the server already" in again.stderr
+    assert not (tmp_path / "again").exists()
+    other = server.slipway("init", "halfway/diabetes", "--directory", tmp_path / "other")
+    assert other.returncode == 0 and "mlops" not in other.stdout, other.stderr
+    assert len(mlops.get("pipeline_schedules")) == 1
+
+
+def test_init_makes_the_groups_above_and_keeps_its_own_name(server, tmp_path):
+    made = server.slipway("init", "company/team/tumour", "--directory", tmp_path / "made")
+    assert made.returncode == 0, made.stderr
+    assert "made company/team/mlops" in made.stdout
+    assert "project: company/team/mlops" in (tmp_path / "made/.gitlab-ci.yml").read_text()
+    refused = server.slipway("init", "company/mlops", "--directory", tmp_path / "mlops")
+    assert refused.returncode == 1 and "mlops is the name of the MLOps repository" in refused.stderr
+
+
 def test_watch_tells_of_a_push_that_makes_no_jobs(server, tmp_path):
     project = Hosted(server, "watched/broken", tmp_path / "broken")
     pipeline = project.run("job:\n  script: x\n  scrpt: [x]\n")
