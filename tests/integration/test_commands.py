@@ -61,6 +61,10 @@ def test_deciding_twice_and_otherwise(registered):
         ModelPackageName=again["modelPackage"])
     assert package["ApprovalDescription"] == "now"
     assert decide("reject", "tiny", "1.0.0") == "rejected; where it is deployed already it goes on serving"
+    # A version is deployed once; the second approval starts nothing and must not say so.
+    again = decide("approve", "tiny", "1.0.0")
+    assert again.startswith("approved; its deployment was started before (")
+    assert "start-pipeline-execution --pipeline-name tiny-deployment" in again
 
 
 def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
