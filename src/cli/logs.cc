@@ -34,8 +34,18 @@ std::optional<std::string> job_status(wire::ServiceClient& services, const std::
 
 Source find_source(wire::ServiceClient& services, const std::string& name) {
   constexpr std::string_view kEndpoint = "endpoint/";
-  if (name.starts_with(kEndpoint))
-    return {"/aws/sagemaker/Endpoints/" + name.substr(kEndpoint.size()), "", ""};
+  if (name.starts_with(kEndpoint)) {
+    // Of an endpoint that is gone, too: as long as its log is there.
+    const std::string endpoint = name.substr(kEndpoint.size());
+    const std::string group = "/aws/sagemaker/Endpoints/" + endpoint;
+    if (!services.call_if_exists("logs", "DescribeLogStreams", {{"logGroupName", group}},
+                                 "does not exist") &&
+        !services.call_if_exists("sagemaker", "DescribeEndpoint", {{"EndpointName", endpoint}},
+                                 "Could not find"))
+      throw Error("NotFound",
+                  "there is no endpoint " + endpoint + "; list them: aws sagemaker list-endpoints");
+    return {group, "", ""};
+  }
   for (const std::string kind : {"Training", "Processing"})
     if (job_status(services, kind, name))
       return {"/aws/sagemaker/" + kind + "Jobs", name + "/", kind};

@@ -120,6 +120,12 @@ def test_watch_tells_of_a_push_that_makes_no_jobs(server, tmp_path):
     assert forgiven.returncode == 0, forgiven.stdout
 
 
+def test_logs_of_what_is_not_there(server):
+    for name in ("nothing", "endpoint/nothing"):
+        status, text = said(server.slipway("logs", name))
+        assert status == 1 and text.startswith("slipway: there is no "), text
+
+
 def test_a_folder_without_a_repository(server, tmp_path):
     for command in (["ci", "run"], ["package"], ["build"]):
         status, text = said(server.slipway(*command, tmp_path))
