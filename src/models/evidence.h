@@ -1,6 +1,7 @@
 #pragma once
 
-// What an approver signs: the images and data of a version as they were when it was registered,
+// What an approver signs: the images and data of a version as they were when it was registered (or,
+// what was not there yet, approved),
 // its figures, and those of the live version beside them. It lies in a package's document as
 // "Evidence":
 //   {"Commit", "Release", "DataDigest",

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/strings.h"
 #include "models/decide.h"
+#include "models/evidence.h"
 #include "models/requests.h"
 #include "store/resources.h"
 
@@ -59,7 +61,8 @@ Models::Models(store::Database& database, const base::Clock& clock, images::Imag
 
 std::vector<ServedContainer> Models::containers_of(const std::string& account,
                                                    const std::string& model_name) const {
-  return database_.read([&](store::Reader& reader) {
+  std::vector<Json> packages;
+  const auto served = database_.read([&](store::Reader& reader) {
     const auto model = store::find(reader, account, kModelKind, model_name);
     if (!model) refuse_unknown_model(model_arn(region_, account, model_name));
     const bool network = model->document.contains("VpcConfig") &&
@@ -70,9 +73,27 @@ std::vector<ServedContainer> Models::containers_of(const std::string& account,
       for (ServedContainer& container : served_containers(definition, package, network)) {
         containers.push_back(std::move(container));
       }
+      if (package) packages.push_back(*package);
     }
     return containers;
   });
+  for (const Json& package : packages) check_data(account, package);
+  return served;
+}
+
+// The image is named by its digest; the data lies where it can be overwritten.
+void Models::check_data(const std::string& account, const Json& package) const {
+  const Json& evidence = base::object_or_empty(package, "Evidence");
+  if (base::array_or_empty(evidence, "ModelData").empty()) return;
+  Sources sources = sources_of(account);
+  sources.image = [](const std::string&) { return std::nullopt; };
+  const Json now = material_of(base::object_or_empty(package, "InferenceSpecification"), sources);
+  const std::vector<std::string> changes = changes_of({{"ModelData", evidence["ModelData"]}}, now);
+  if (changes.empty()) return;
+  throw Error("ValidationException",
+              "The model package " + base::text_or(package, "ModelPackageArn") +
+                  " cannot be served, because it is not what was registered: " +
+                  base::join(changes, "; ") + ". Register a new version.");
 }
 
 std::vector<std::string> Models::packages_of(const std::string& account,
@@ -98,6 +119,15 @@ Json Models::create_model(const wire::Caller& caller, const Json& input) {
   model.created = model.modified = clock_.now();
   const std::string arn = model_arn(region_, caller.account, model.name);
   model.document = model_document(input, arn, model.created);
+  const std::vector<Json> packages = database_.read([&](store::Reader& reader) {
+    std::vector<Json> found;
+    for (const Json& definition : container_definitions(model.document))
+      if (auto package = named_package(reader, model.account, definition))
+        found.push_back(std::move(*package));
+    return found;
+  });
+  for (const Json& package : packages)
+    if (may_be_served(package)) check_data(model.account, package);
   database_.write([&](store::Transaction& transaction) {
     if (store::find(transaction, model.account, kModelKind, model.name)) {
       throw Error("ValidationException", "Cannot create already existing model \"" + arn + "\".");

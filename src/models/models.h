@@ -58,7 +58,8 @@ class Models {
          objects::Objects& objects, std::string region);
 
   // The containers of a model in their order, packages resolved to image and data. Throws
-  // Error{ValidationException} "Could not find model …", and where a package it names is gone.
+  // Error{ValidationException} "Could not find model …", and where a package it names is gone or
+  // its model data is not what was registered.
   std::vector<ServedContainer> containers_of(const std::string& account,
                                              const std::string& model_name) const;
 
@@ -100,6 +101,7 @@ class Models {
 
  private:
   Sources sources_of(const std::string& account) const;
+  void check_data(const std::string& account, const Json& package) const;
   // The newest version of the group that an endpoint serves.
   std::optional<Live> served_version(const std::string& account, const std::string& group) const;
 

@@ -477,5 +477,20 @@ TEST_F(ModelsTest, WhatChangedSinceIsNotApproved) {
   EXPECT_EQ(refusal([&] { approve(later); }).first, "ConflictException");
 }
 
+TEST_F(ModelsTest, WhatChangedAfterItsApprovalIsNotServed) {
+  objects_->ensure_bucket(kAccount, "data");
+  create_group("tumour");
+  const std::string arn = create_version("tumour", of_data("s3://data/m.tar.gz"));
+  objects_->put(kAccount, "data", "m.tar.gz", "weights");  // signed by the approval
+  approve(arn);
+  create_model("a", {{"PrimaryContainer", {{"ModelPackageName", arn}}}});
+  EXPECT_NO_THROW(models_->containers_of(kAccount, "a"));
+  objects_->put(kAccount, "data", "m.tar.gz", "others");
+  EXPECT_EQ(refusal([&] { models_->containers_of(kAccount, "a"); }).first, "ValidationException");
+  const Json from_package{{"PrimaryContainer", {{"ModelPackageName", arn}}}};
+  EXPECT_THAT(refusal([&] { create_model("b", from_package); }).second,
+              testing::HasSubstr("cannot be served, because it is not what was registered"));
+}
+
 }  // namespace
 }  // namespace slipway::models

@@ -264,7 +264,11 @@ Json Models::update_package(const wire::Caller& caller, const Json& input) {
     const std::string before = package->status;
     package->modified = clock_.now();
     const bool newly_approved = asks_for_approval(input) && before != "Approved";
-    if (newly_approved && !other_material) check_unchanged(package->document, material);
+    if (newly_approved && !other_material) {
+      check_unchanged(package->document, material);
+      // What came after its registration is signed now, and fixed from here on.
+      package->document["Evidence"].update(material);
+    }
     update_package_document(package->document, resolved, caller, package->modified);
     if (other_material) package->document["Evidence"].update(material);
     package->status = base::text_or(package->document, "ModelApprovalStatus");
