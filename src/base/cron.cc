@@ -19,6 +19,7 @@ using Set = std::bitset<64>;
 using LocalMinutes = date::local_time<std::chrono::minutes>;
 
 constexpr int kLongestSearch = 4 * 366 + 2;  // days
+constexpr std::size_t kHours = 24;
 
 struct FieldRule {
   const char* name;
@@ -276,6 +277,7 @@ struct Cron::Fields {
   // A field that begins with "*" restricts nothing of its own: both must fit then.
   bool any_day = false;
   bool any_weekday = false;
+  bool every_hour = false;
   const date::time_zone* zone = nullptr;  // null: UTC
 
   bool fits(date::local_days day) const {
@@ -284,6 +286,29 @@ struct Cron::Fields {
     const bool by_day = days[static_cast<unsigned>(on.day())];
     const bool by_weekday = weekdays[date::weekday(day).c_encoding()];
     return any_day || any_weekday ? by_day && by_weekday : by_day || by_weekday;
+  }
+
+  LocalMinutes local_of(date::sys_time<std::chrono::minutes> moment) const {
+    if (zone == nullptr) return LocalMinutes(moment.time_since_epoch());
+    return date::floor<std::chrono::minutes>(zone->to_local(moment));
+  }
+
+  // By the time that passes, minute by minute in the hours of days that fit.
+  std::optional<Millis> next_of_every_hour(date::sys_time<std::chrono::milliseconds> after) const {
+    const auto first = date::floor<std::chrono::hours>(after);
+    for (std::size_t hour = 0; hour < kLongestSearch * kHours; ++hour) {
+      const date::sys_time<std::chrono::minutes> start = first + std::chrono::hours(hour);
+      const auto day_of = [&](auto moment) { return date::floor<date::days>(local_of(moment)); };
+      if (!fits(day_of(start)) && !fits(day_of(start + std::chrono::minutes(59)))) continue;
+      for (int minute = 0; minute < 60; ++minute) {
+        const auto moment = start + std::chrono::minutes(minute);
+        const LocalMinutes local = local_of(moment);
+        const date::local_days day = date::floor<date::days>(local);
+        const auto of_hour = static_cast<std::size_t>((local - day).count() % 60);
+        if (moment > after && minutes[of_hour] && fits(day)) return to_millis(moment);
+      }
+    }
+    return std::nullopt;
   }
 
   Millis at(LocalMinutes local) const {
@@ -321,6 +346,7 @@ Cron::Cron(std::string_view expression, std::string_view time_zone) {
   fields->days = set_of(kDayOfMonth, parts[2]);
   fields->months = set_of(kMonth, parts[3]);
   fields->weekdays = set_of(kDayOfWeek, parts[4]);
+  fields->every_hour = fields->hours.count() == kHours;
   fields->any_day = parts[2].starts_with('*');
   fields->any_weekday = parts[4].starts_with('*');
   fields->zone = zone_named(time_zone);
@@ -329,6 +355,7 @@ Cron::Cron(std::string_view expression, std::string_view time_zone) {
 
 std::optional<Millis> Cron::next_after(Millis after) const {
   const date::sys_time<std::chrono::milliseconds> moment{std::chrono::milliseconds(after)};
+  if (fields_->every_hour) return fields_->next_of_every_hour(moment);
   const auto local = fields_->zone == nullptr
                          ? date::local_time<std::chrono::milliseconds>(moment.time_since_epoch())
                          : fields_->zone->to_local(moment);

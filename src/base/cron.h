@@ -16,7 +16,9 @@ namespace slipway::base {
 // fits, as in Vixie cron. Also @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually.
 //
 // A local time that a change of the clocks leaves out fires at the first moment after the gap; one
-// that comes twice fires the first time only. Immutable, thus thread-safe.
+// that comes twice fires the first time only. What fires in every hour of a day goes by the time
+// that passes: in the hour that comes twice too, and not for the one that is left out. Immutable,
+// thus thread-safe.
 class Cron {
  public:
   // Throws Error{InvalidCron} with the field that is wrong, or with the unknown time zone (an IANA

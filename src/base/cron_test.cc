@@ -57,6 +57,19 @@ TEST(Cron, FiresOnceInTheOverlapInBerlin) {
   EXPECT_EQ(next("30 3 * * *", "Europe/Berlin", "2026-10-25T01:40:00Z"), "2026-10-25T02:30:00Z");
 }
 
+TEST(Cron, LeavesNoHourOutWhereEveryOneIsMeant) {
+  // Both hours between 02:00 and 03:00 of 25 October.
+  EXPECT_EQ(next("0 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z"), "2026-10-25T01:00:00Z");
+  EXPECT_EQ(next("0 * * * *", "Europe/Berlin", "2026-10-25T01:00:00Z"), "2026-10-25T02:00:00Z");
+  EXPECT_EQ(next("*/20 * * * *", "Europe/Berlin", "2026-10-25T00:50:00Z"), "2026-10-25T01:00:00Z");
+  // No 02:30 on 29 March, so nothing between 01:30 and 03:30.
+  EXPECT_EQ(next("30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z"), "2026-03-29T01:30:00Z");
+  // Clocks half an hour apart, days, and what never comes.
+  EXPECT_EQ(next("0 * * * *", "Asia/Kolkata", "2026-01-01T00:00:00Z"), "2026-01-01T00:30:00Z");
+  EXPECT_EQ(next("15 * 2 * *", "Europe/Berlin", "2026-01-02T22:15:00Z"), "2026-02-01T23:15:00Z");
+  EXPECT_EQ(next("0 * 30 2 *", "Europe/Berlin", "2026-01-01T00:00:00Z"), "never");
+}
+
 TEST(Cron, FollowsTheClocksOfNewYork) {
   // 8 March 2026: 02:00 EST becomes 03:00 EDT, at 07:00 UTC.
   EXPECT_EQ(next("15 2 * * *", "America/New_York", "2026-03-08T00:00:00Z"), "2026-03-08T07:00:00Z");
