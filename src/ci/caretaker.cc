@@ -237,7 +237,12 @@ std::optional<base::Millis> Caretaker::run_due() {
   };
   for (const JobRow& row : due) each_alone(row.job.id, [&] { look_after(row); });
   for (const JobRow& row : expired) each_alone(row.job.id, [&] { expire(row); });
+  // The clock may have been set back, or have been wrong before this start. What runs again at a
+  // moment that it ran at already makes no second pipeline.
+  const bool clock_changed = !last_due_ || now < *last_due_;
+  last_due_ = now;
   auto next = parts_.workshop.database.write([&](store::Transaction& transaction) {
+    if (clock_changed) realign_schedules(transaction, now);
     return start_due_schedules(transaction, now, parts_.workshop.wakes);
   });
   parts_.workshop.database.read([&](store::Reader& reader) {

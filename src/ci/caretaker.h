@@ -59,11 +59,12 @@ class Caretaker {
   base::Millis started_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool has_work_ = false;  // guarded by mutex_
-  bool has_time_ = false;  // guarded by mutex_
-  bool stopping_ = false;  // guarded by mutex_
-  std::deque<Id> ended_;   // guarded by mutex_
-  std::mutex due_mutex_;   // held while what is due is done: by one thread at a time
+  bool has_work_ = false;                 // guarded by mutex_
+  bool has_time_ = false;                 // guarded by mutex_
+  bool stopping_ = false;                 // guarded by mutex_
+  std::deque<Id> ended_;                  // guarded by mutex_
+  std::mutex due_mutex_;                  // held while what is due is done: by one thread at a time
+  std::optional<base::Millis> last_due_;  // when that was; guarded by due_mutex_
   std::thread worker_;
   std::thread watcher_;
 };

@@ -211,6 +211,39 @@ TEST_F(CaretakerTest, RunsMissedMomentsOnce) {
   EXPECT_EQ(scheduled(), 1);
 }
 
+TEST_F(CaretakerTest, ComesBackFromAClockThatWasAhead) {
+  constexpr base::Millis kYear = 365 * 24 * base::Millis{3'600'000};
+  push_config(kOne);
+  run("a");
+  const Schedule schedule = hourly();
+  const base::Millis first = *schedule.next_run;
+  clock_.advance(first - clock_.now());
+  ci_->run_due();
+  clock_.advance(kYear);
+  ci_->run_due();
+  EXPECT_GT(*ci_->schedule(schedule.id)->next_run, first + kYear);
+  clock_.advance(-kYear - 1000);
+  ci_->run_due();
+  EXPECT_EQ(ci_->schedule(schedule.id)->next_run, first);
+  clock_.advance(1000);
+  ci_->start();
+  ci_->run_due();
+  // The first moment and that of next year; the first one has had its pipeline when it comes again.
+  ASSERT_TRUE(eventually([&] { return scheduled() == 2 && open_tasks() == 0; }));
+  EXPECT_EQ(ci_->schedule(schedule.id)->next_run, first + 3'600'000);
+}
+
+TEST_F(CaretakerTest, KeepsAMomentThatHasComeWhenAScheduleIsChanged) {
+  push_config(kOne);
+  run("a");
+  Schedule schedule = hourly();
+  clock_.advance(*schedule.next_run - clock_.now() + 1);
+  schedule.description = "retrain, every hour";
+  EXPECT_LT(*ci_->save_schedule(schedule).next_run, clock_.now());
+  ci_->start();
+  ASSERT_TRUE(eventually([&] { return scheduled() == 1 && open_tasks() == 0; }));
+}
+
 TEST_F(CaretakerTest, RefusesABrokenSchedule) {
   Schedule schedule;
   schedule.project = project_.id;

@@ -262,6 +262,13 @@ Schedule Settings::save(Schedule schedule) {
     }
     schedule.updated = now;
     schedule.next_run = next;
+    // A moment that has come and is not started yet stays, whatever else is changed.
+    transaction.query("select document from ci_schedules where id = ? and next_run <= ?",
+                      {schedule.id, now}, [&](const store::Row& row) {
+                        const Schedule old = schedule_of(base::parse_json(row.text(0), "schedule"));
+                        if (old.cron == schedule.cron && old.time_zone == schedule.time_zone)
+                          schedule.next_run = old.next_run;
+                      });
     put(transaction, schedule);
     transaction.after_commit(workshop_.wakes.due);
     return schedule;
@@ -286,6 +293,24 @@ void Settings::note_pipeline(Id id, Id pipeline) {
     found->last_pipeline = pipeline;
     put(transaction, *found);
   });
+}
+
+void realign_schedules(store::Transaction& transaction, base::Millis now) {
+  std::vector<Schedule> ahead;
+  transaction.query("select document from ci_schedules where next_run > ?", {now},
+                    [&](const store::Row& row) {
+                      ahead.push_back(schedule_of(base::parse_json(row.text(0), "schedule")));
+                    });
+  for (Schedule& schedule : ahead) {
+    try {
+      const auto next = base::Cron(schedule.cron, schedule.time_zone).next_after(now);
+      if (!next || next >= schedule.next_run) continue;
+      schedule.next_run = next;
+    } catch (const Error&) {
+      continue;  // said when it is due
+    }
+    put(transaction, schedule);
+  }
 }
 
 std::optional<base::Millis> start_due_schedules(store::Transaction& transaction, base::Millis now,

@@ -49,6 +49,10 @@ class Settings {
   const Workshop& workshop_;
 };
 
+// Times that lie further ahead than they should: they were reckoned while the clock was wrong, and
+// would keep a schedule silent until then.
+void realign_schedules(store::Transaction& transaction, base::Millis now);
+
 // Schedules that are due: each becomes one task and gets its next time. Returns the next one's.
 std::optional<base::Millis> start_due_schedules(store::Transaction& transaction, base::Millis now,
                                                 const Wakes& wakes);
