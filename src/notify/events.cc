@@ -126,7 +126,8 @@ void take_event(store::Database& database, Service& service, const store::Event&
     const std::string arn = service.ensure_topic(transaction, event.account, kNoticesTopic);
     Message message = message_of(event, *notice, arn);
     message.published = now;
-    service.publish(transaction, kNoticesTopic, message);
+    // One destination that takes nothing must not keep the others from what happens.
+    service.publish(transaction, kNoticesTopic, message, Service::WhenFull::kLeaveOut);
   });
 }
 

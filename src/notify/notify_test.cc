@@ -238,6 +238,20 @@ TEST_F(NotifyTest, EventsBecomeNoticesOnce) {
   EXPECT_EQ(last_json()["blocks"][1]["fields"][1]["text"], "*Reason*\n&lt;why&gt;");
 }
 
+TEST_F(NotifyTest, AFullDestinationKeepsNoNoticeFromTheOthers) {
+  service().create_topic(kAccount, {{"Name", "slipway-notices"}});
+  // There is no mail server.
+  const std::string mail = subscribe("email", "a@example.com", Json::object(), kNotices);
+  service().confirm_by_link(kNotices, service().confirmation_token(*service().find(mail)));
+  slack(kNotices);
+  for (int i = 1; i <= 7; ++i) {
+    take_event(*database_, service(),
+               happened(i, "PipelineExecution.Succeeded", "arn", {{"PipelineName", "p"}}), clock_);
+    deliver_all();
+  }
+  EXPECT_EQ(receiver_->requests().size(), 7u);
+}
+
 TEST_F(NotifyTest, CiIsToldWithItsFailedJobs) {
   database_->write([&](store::Transaction& transaction) {
     service().ensure_topic(transaction, kAccount, "slipway-notices");

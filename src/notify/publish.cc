@@ -1,9 +1,11 @@
 // Publishing: a message and its deliveries in one transaction.
 
+#include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/log.h"
 #include "notify/decide.h"
 #include "notify/filter_policy.h"
 #include "notify/records.h"
@@ -67,11 +69,11 @@ Message Service::message_in(const std::string& account, const Json& input) const
 }
 
 void Service::publish(store::Transaction& transaction, const std::string& topic,
-                      const Message& message) {
+                      const Message& message, WhenFull when_full) {
   const std::vector<Subscription> subscriptions =
       subscriptions_after(transaction, message.account, topic, "", kPage);
   const auto limit = static_cast<std::int64_t>(options_.waiting);
-  std::set<std::string> counted;
+  std::map<std::string, bool> full;  // by destination
   bool stored = false;
   for (const Subscription& subscription : subscriptions) {
     if (!wants(subscription, message)) continue;
@@ -82,8 +84,14 @@ void Service::publish(store::Transaction& transaction, const std::string& topic,
     delivery.subscription = subscription.arn;
     delivery.lane = lane_of(subscription);
     delivery.created = delivery.due = message.published;
-    if (counted.insert(delivery.lane).second &&
-        count_waiting(transaction, delivery.lane, limit) >= limit) {
+    if (!full.contains(delivery.lane))
+      full[delivery.lane] = count_waiting(transaction, delivery.lane, limit) >= limit;
+    if (full[delivery.lane] && when_full == WhenFull::kLeaveOut) {
+      base::log(Level::kWarning, "a notice was left out: too many wait for its destination",
+                {{"destination", delivery.lane}, {"subject", message.subject}});
+      continue;
+    }
+    if (full[delivery.lane]) {
       throw Error("Throttled",
                   std::to_string(limit) + " messages wait for " + delivery.lane +
                       " already. Publish again when it takes them.",

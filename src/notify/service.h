@@ -53,7 +53,10 @@ class Service {
   Json publish(const std::string& account, const Json& input);
   Json publish_batch(const std::string& account, const Json& input);
   // In a transaction of the caller's, who calls wake after it. The message's id is set already.
-  void publish(store::Transaction& transaction, const std::string& topic, const Message& message);
+  // Where too much waits for a destination already, all is refused, or the others get it alone.
+  enum class WhenFull { kRefuse, kLeaveOut };
+  void publish(store::Transaction& transaction, const std::string& topic, const Message& message,
+               WhenFull when_full = WhenFull::kRefuse);
   std::string publish(Message message);
 
   Json list_tags(const std::string& account, const Json& input) const;
