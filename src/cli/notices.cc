@@ -11,6 +11,8 @@
 namespace slipway::cli {
 namespace {
 
+constexpr const char* kEveryOne = "?limit=10000";
+
 struct NoticesOptions {
   std::string id;
   bool all = false;
@@ -40,7 +42,7 @@ class Operator {
 };
 
 int list(const Globals& globals, bool json) {
-  const Json answer = Operator(globals).call("GET", "");
+  const Json answer = Operator(globals).call("GET", kEveryOne);
   if (json) {
     std::cout << base::dump_json_pretty(answer) << "\n";
     return 0;
@@ -61,13 +63,21 @@ int resend(const Globals& globals, const NoticesOptions& options) {
   std::vector<std::string> ids{options.id};
   if (options.all) {
     ids.clear();
-    const Json answer = server.call("GET", "");
+    const Json answer = server.call("GET", kEveryOne);
     for (const Json& letter : base::array_or_empty(answer, "DeadLetters"))
       ids.push_back(base::text_or(letter, "Id"));
   }
-  for (const std::string& id : ids)
-    server.call("POST", "/" + base::percent_encode(id) + "/redrive");
-  std::cout << ids.size() << " on their way again\n";
+  std::size_t sent = 0;
+  for (const std::string& id : ids) {
+    try {
+      server.call("POST", "/" + base::percent_encode(id) + "/redrive");
+      ++sent;
+    } catch (const Error& error) {
+      // Of all of them another command may have sent one meanwhile.
+      if (!options.all || error.status() != 404) throw;
+    }
+  }
+  std::cout << sent << " on their way again\n";
   return 0;
 }
 

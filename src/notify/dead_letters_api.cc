@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view kPath = "/notify/dead-letters";
 constexpr std::string_view kRedrive = "/redrive";
+constexpr std::int64_t kMostListed = 10'000;
 
 net::Response json(int status, const Json& body) {
   return net::plain(status, base::dump_json(body), "application/json");
@@ -19,6 +20,18 @@ std::optional<wire::Caller> caller_of(const net::RequestHead& head, const iam::I
   const auto colon = plain ? plain->find(':') : std::string::npos;
   if (colon == std::string::npos) return std::nullopt;
   return iam.check_registry_login(plain->substr(0, colon), plain->substr(colon + 1));
+}
+
+// "?limit=": how many, 100 where it is not given.
+int limit_in(const net::RequestHead& head) {
+  for (const auto& [key, value] : base::parse_query(head.query())) {
+    if (key != "limit") continue;
+    const auto limit = base::parse_integer(value);
+    if (!limit || *limit < 1 || *limit > kMostListed)
+      throw Error("InvalidParameter", "limit is a number from 1 to " + std::to_string(kMostListed));
+    return static_cast<int>(*limit);
+  }
+  return 100;
 }
 
 Json described(const DeadLetter& letter) {
@@ -55,7 +68,7 @@ net::Response answer_dead_letters(const net::Request& request, const iam::Iam& i
   try {
     if (rest.empty() && request.method == "GET") {
       Json list = Json::array();
-      for (const DeadLetter& letter : notify.dead_letters(caller->account))
+      for (const DeadLetter& letter : notify.dead_letters(caller->account, limit_in(request)))
         list.push_back(described(letter));
       return json(200, {{"DeadLetters", std::move(list)}});
     }
