@@ -1,5 +1,6 @@
 // slipway up: the server.
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -127,12 +128,20 @@ void add_up(CLI::App& parser, const Globals& globals, Run& run) {
                       "Jobs of CI pipelines that run at once; one for each core if not given");
   command->add_option("--smtp-host", options->app.smtp.host,
                       "Mail server for notices; without it mails wait");
-  command->add_option("--smtp-port", options->app.smtp.port, "Its port")->capture_default_str();
+  command->add_option("--smtp-port", options->app.smtp.port, "Its port")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
   command->add_option("--smtp-user", options->app.smtp.user, "User name there");
   command->add_option("--smtp-password-file", options->smtp_password_file,
                       "File that holds the password");
   command->add_option("--smtp-from", options->app.smtp.from, "Sender of notices")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check([](const std::string& text) {
+        const bool fits = std::count(text.begin(), text.end(), '@') == 1 && text.front() != '@' &&
+                          text.back() != '@' &&
+                          text.find_first_of("<>()[],;:\\\" \t\r\n") == std::string::npos;
+        return fits ? std::string() : "the sender is an address alone, such as slipway@example.org";
+      });
   command->add_flag("!--smtp-plain", options->app.smtp.require_tls,
                     "Send mail without TLS where the server has none");
   command->add_flag("--detach,-d", options->detach, "Return when the server answers; it goes on");
