@@ -106,8 +106,12 @@ class Reader {
   std::set<std::string> taken_;
 };
 
-bool is_name(const std::string& text) {
-  if (text.empty() || text.size() > 40 || text.front() == '-' || text.back() == '-') return false;
+constexpr std::size_t kProject = 40;
+// MWAA's own call takes paths of 64 characters: "/dags/<name>-deployment/dagRuns" is one.
+constexpr std::size_t kName = 39;
+
+bool is_name(const std::string& text, std::size_t most) {
+  if (text.empty() || text.size() > most || text.front() == '-' || text.back() == '-') return false;
   for (const char c : text)
     if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-') return false;
   return true;
@@ -193,21 +197,20 @@ ModelSpec parse_model_spec(const std::string& text, const std::string& file) {
   }
   Reader root(file, document, "");
   ModelSpec spec;
-  const auto name = [&](const std::string& key, const std::string& example) {
+  const auto name = [&](const std::string& key, const std::string& example, std::size_t most) {
     const std::string value = root.required(key, example);
-    if (!is_name(value))
+    if (!is_name(value, most))
       root.fail(document[key], "'" + key +
-                                   "' must be lower-case letters, digits and '-', at most 40, "
-                                   "not " +
-                                   value);
+                                   "' must be lower-case letters, digits and '-', at most " +
+                                   std::to_string(most) + ", not " + value);
     return value;
   };
   const auto entry = [&](const std::string& key) {
     const std::string value = root.required(key, key + ".py");
     return inside(root, document[key], key, value);
   };
-  spec.name = name("name", "tumour");
-  spec.project = name("project", "health");
+  spec.name = name("name", "tumour", kName);
+  spec.project = name("project", "health", kProject);
   spec.base = root.text("base", spec.base);
   spec.dockerfile = root.text("dockerfile", "");
   const bool built_elsewhere = !spec.dockerfile.empty() && spec.dockerfile != "false";

@@ -96,6 +96,8 @@ INSTANTIATE_TEST_SUITE_P(
               "slipway.yaml:1: 'name' is missing; expected for example tumour"},
         Wrong{"bad_name", "name: Tumour\n",
               "slipway.yaml:1: 'name' must be lower-case letters, digits and '-'"},
+        Wrong{"long_name", "name: " + std::string(40, 'a') + "\n",
+              "slipway.yaml:1: 'name' must be lower-case letters, digits and '-', at most 39, not"},
         Wrong{"unknown_key", kLeast + "colour: red\n",
               "slipway.yaml:7: 'colour' is not a key that is known here; known are base, "},
         Wrong{"unknown_nested_key", kLeast + "resources:\n  training: {cpu: 2}\n",
