@@ -106,14 +106,21 @@ class Watch {
     return items;
   }
 
+  // The newest one, older ones that still run, and what was seen running: its end is to be shown.
+  bool is_followed(const std::string& id, const std::string& status, bool newest) {
+    const bool running = unfinished().contains(status);
+    if (running) followed_.insert(id);
+    return newest || running || followed_.contains(id);
+  }
+
   void add_pipelines(const Json& project, std::vector<Item>& items) {
     const std::string id = std::to_string(base::integer_or(project, "id", 0));
     Json pipelines = gitlab_.get("/projects/" + id + "/pipelines?per_page=100");
     bool newest = true;
     for (const Json& pipeline : pipelines) {
-      // The newest one, and older ones that still run.
-      if (!newest && !unfinished().contains(base::text_or(pipeline, "status"))) continue;
-      newest = false;
+      if (!is_followed(base::dump_json(pipeline["id"]), base::text_or(pipeline, "status"),
+                       std::exchange(newest, false)))
+        continue;
       add_jobs(project, id, pipeline, items);
     }
   }
@@ -121,7 +128,9 @@ class Watch {
   void add_jobs(const Json& project, const std::string& id, const Json& pipeline,
                 std::vector<Item>& items) {
     const std::string number = std::to_string(base::integer_or(pipeline, "id", 0));
-    const std::string place = base::text_or(project, "path_with_namespace") + " #" + number;
+    const std::string title = base::text_or(pipeline, "name");  // by workflow:name, e.g. the model
+    const std::string place = base::text_or(project, "path_with_namespace") + " #" + number +
+                              (title.empty() ? "" : " (" + title + ")");
     const std::string path = "/projects/" + id + "/pipelines/" + number;
     std::map<std::int64_t, Item> jobs;  // by their ids: as they stand in the stages
     for (const char* kind : {"/jobs", "/bridges"})
@@ -156,10 +165,11 @@ class Watch {
             {{"PipelineName", name}, {"SortBy", "CreationTime"}, {"MaxResults", 100}});
         bool newest = true;
         for (const Json& execution : base::array_or_empty(found, "PipelineExecutionSummaries")) {
-          const std::string status = base::text_or(execution, "PipelineExecutionStatus");
-          if (!std::exchange(newest, false) && !unfinished().contains(status)) continue;
-          executions.emplace(number_in(execution, "StartTime").value_or(0),
-                             std::pair(name, base::text_or(execution, "PipelineExecutionArn")));
+          const std::string arn = base::text_or(execution, "PipelineExecutionArn");
+          if (!is_followed(arn, base::text_or(execution, "PipelineExecutionStatus"),
+                           std::exchange(newest, false)))
+            continue;
+          executions.emplace(number_in(execution, "StartTime").value_or(0), std::pair(name, arn));
         }
       }
       input["NextToken"] = base::text_or(page, "NextToken");
@@ -248,6 +258,7 @@ class Watch {
   const Session session_;
   wire::ServiceClient services_;
   std::map<std::string, std::string> shown_;
+  std::set<std::string> followed_;  // ids of pipelines, ARNs of executions
 };
 
 }  // namespace

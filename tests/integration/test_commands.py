@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import BINARY
+from conftest import BINARY, ROOT, wait_for
 from repositories import Hosted
 from test_ship import TINY, Model
 
@@ -118,6 +118,21 @@ def test_watch_tells_of_a_push_that_makes_no_jobs(server, tmp_path):
     forgiven = server.slipway("watch", timeout=60)
     assert "(may fail)" in forgiven.stdout
     assert forgiven.returncode == 0, forgiven.stdout
+
+
+def test_the_next_push_cancels_no_release(server, tmp_path):
+    """With the example's own rules; `slipway watch` shows the end of both pipelines."""
+    text = (ROOT / "examples/models/.gitlab-ci.yml").read_text()
+    rules = text[text.index("workflow:"):text.index("# --- what every")]
+    assert "interruptible: true" in rules
+    project = Hosted(server, "watched/twice", tmp_path / "twice")
+    first = project.run(rules + "one:\n  script: sleep 2\n")
+    wait_for(lambda: project.jobs(first)["one"]["status"] == "running", "the first push's job")
+    project.run(rules + "two:\n  script: sleep 0.1\n")
+    watched = server.slipway("watch", timeout=60)
+    lines = [" ".join(line.split()) for line in watched.stdout.splitlines()]
+    for job in ("one", "two"):
+        assert [line for line in lines if f" {job} success" in line], watched.stdout
 
 
 def test_logs_of_what_is_not_there(server):
