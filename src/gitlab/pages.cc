@@ -50,7 +50,9 @@ std::optional<Place> place_of(std::string_view path) {
 net::Response login_wanted() {
   net::Response response =
       html_response(401, "Log in",
-                    "<p>Log in with any user name and an access token as the password.</p>", false);
+                    "<p>Log in with any user name and an access token as the password; on the "
+                    "server's machine <code>slipway env</code> prints one as GITLAB_TOKEN.</p>",
+                    false);
   response.headers.set("WWW-Authenticate", "Basic realm=\"GitLab\", charset=\"UTF-8\"");
   return response;
 }
