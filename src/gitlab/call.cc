@@ -86,6 +86,12 @@ forge::Project Call::project_with_jobs() const {
   return found;
 }
 
+forge::Project Call::project_with_code() const {
+  forge::Project found = project();
+  require_code(found);
+  return found;
+}
+
 void Call::require_code(const forge::Project& project) const {
   const bool open = project.visibility == forge::Visibility::kPublic ||
                     (project.visibility == forge::Visibility::kInternal && identity);

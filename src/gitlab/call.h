@@ -60,6 +60,8 @@ struct Call {
   forge::Project project_named(const std::string& id_or_path, forge::Access least) const;
   // The same for traces and artifacts, which public_jobs=false keeps from guests.
   forge::Project project_with_jobs() const;
+  // The same for code: a private project shows its guests everything else.
+  forge::Project project_with_code() const;
   // Throws 401 or 403 where the caller may not read the project's code.
   void require_code(const forge::Project& project) const;
   forge::Access access(const forge::Project& project) const;

@@ -14,7 +14,7 @@ using forge::FileAction;
 constexpr int kMostCounted = 100'000;
 
 net::Response commits(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const Parameters& given = call.parameters;
   const forge::Repository repository = call.forge().repository(project.id);
   const PageRequest page = page_request(given);
@@ -78,12 +78,12 @@ Json with_stats(const Call& call, const forge::Project& project, const forge::Co
 }
 
 net::Response commit(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   return json(200, with_stats(call, project, commit_of_path(call, project)));
 }
 
 net::Response diff(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const forge::Commit found = commit_of_path(call, project);
   const std::string before = found.parents.empty() ? forge::kNoCommit : found.parents.front();
   const Json all = diffs_between(call.forge().repository(project.id), before, found.id);
@@ -91,7 +91,7 @@ net::Response diff(Call& call) {
 }
 
 net::Response refs(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const forge::Commit found = commit_of_path(call, project);
   const forge::Repository repository = call.forge().repository(project.id);
   const std::string type = call.parameters.one_of("type", {"branch", "tag", "all"}, "all");

@@ -20,7 +20,7 @@ struct FoundFile {
 
 FoundFile file_of(const Call& call) {
   FoundFile file;
-  file.project = call.project();
+  file.project = call.project_with_code();
   const forge::Repository repository = call.forge().repository(file.project.id);
   file.ref = call.parameters.text("ref", file.project.default_branch);
   if (file.ref == "HEAD") file.ref = file.project.default_branch;

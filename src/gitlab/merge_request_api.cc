@@ -19,11 +19,7 @@ constexpr int kMostIids = 100;
 constexpr int kMostCompared = 100;  // with a commit, the newest; each costs processes of git's
 
 // Merge requests show code: they are for those who may read it.
-forge::Project project_of(const Call& call) {
-  forge::Project found = call.project();
-  call.require_code(found);
-  return found;
-}
+forge::Project project_of(const Call& call) { return call.project_with_code(); }
 
 MergeRequest merge_request_of(const Call& call, const forge::Project& project) {
   auto found = call.services.merge_requests.store().find(project.id, call.number("iid"));

@@ -38,14 +38,14 @@ Ref one(const Call& call, const forge::Project& project, const std::string& name
 }
 
 net::Response branches(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   Presenter present = presenter(call);
   return list(call, refs_of(call, project, kHeads),
               [&](const Ref& ref) { return present.branch(project, ref); });
 }
 
 net::Response branch(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   return json(200,
               presenter(call).branch(project, one(call, project, kHeads + call.value("name"))));
 }
@@ -73,7 +73,7 @@ net::Response remove_branch(Call& call) {
 }
 
 net::Response tags(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   auto all = refs_of(call, project, kTags);
   std::reverse(all.begin(), all.end());
   Presenter present = presenter(call);
@@ -81,7 +81,7 @@ net::Response tags(Call& call) {
 }
 
 net::Response tag(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   return json(200, presenter(call).tag(project, one(call, project, kTags + call.value("name"))));
 }
 

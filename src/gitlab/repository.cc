@@ -16,7 +16,7 @@ std::optional<std::string> commit_of(const Call& call, const forge::Project& pro
 }
 
 net::Response tree(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const std::string ref = call.parameters.text("ref");
   const auto commit = commit_of(call, project, ref);
   if (!commit) {
@@ -39,7 +39,7 @@ net::Response tree(Call& call) {
 }
 
 net::Response compare(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   call.parameters.require({"from", "to"});
   const forge::Repository repository = call.forge().repository(project.id);
   const std::string from = call.commit_id(project, call.parameters.text("from"));
@@ -61,7 +61,7 @@ net::Response compare(Call& call) {
 }
 
 net::Response merge_base(Call& call) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const auto refs = call.parameters.texts("refs");
   if (refs.empty()) refuse_parameter("refs is missing");
   if (refs.size() < 2) bad_request("Provide at least 2 refs");
@@ -74,7 +74,7 @@ net::Response merge_base(Call& call) {
 }
 
 net::Response archive(Call& call, std::string format) {
-  const forge::Project project = call.project();
+  const forge::Project project = call.project_with_code();
   const auto commit = commit_of(call, project, call.parameters.text("sha"));
   if (!commit) not_found("File");
   if (format == "tgz") format = "tar.gz";

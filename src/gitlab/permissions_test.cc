@@ -1,0 +1,46 @@
+// Who is shown what: each kind of member, nobody, and what a token is for.
+
+#include "gitlab/test_gitlab.h"
+
+namespace slipway::gitlab {
+namespace {
+
+std::string at(forge::Id project, const std::string& rest = "") {
+  return "/projects/" + std::to_string(project) + rest;
+}
+
+class PermissionsTest : public GitlabTest {
+ protected:
+  // A new user with this role; returns its token.
+  std::string member(forge::Id project, const std::string& name, int level) {
+    const auto [user, token] = make_user(name);
+    forge_->set_member(project, true, user, static_cast<forge::Access>(level));
+    return token;
+  }
+};
+
+TEST_F(PermissionsTest, AGuestSeesThePrivateProjectButNotItsCode) {
+  const forge::Id id = make_project("private", {{"d/f.txt", "hello"}});
+  call("POST", at(id, "/repository/tags"), {{"tag_name", "v1"}, {"ref", "main"}});
+  const std::string guest = member(id, "guest", 10);
+  const std::string reporter = member(id, "reporter", 20);
+  EXPECT_EQ(call_with(guest, "GET", at(id)).status, 200);
+  EXPECT_EQ(call_with(guest, "GET", at(id, "/pipelines")).status, 200);
+  for (const char* code :
+       {"/tree", "/files/d%2Ff.txt?ref=main", "/files/d%2Ff.txt/raw?ref=main", "/commits",
+        "/commits/main", "/commits/main/diff", "/commits/main/refs", "/branches", "/branches/main",
+        "/tags", "/tags/v1", "/compare?from=main&to=v1", "/merge_base?refs[]=main&refs[]=v1",
+        "/archive", "/archive.zip"}) {
+    const std::string path = at(id, "/repository" + std::string(code));
+    EXPECT_EQ(call_with(guest, "GET", path).status, 403) << path;
+    EXPECT_EQ(call_with(guest, "HEAD", path).status, 403) << path;
+    EXPECT_EQ(call_with(reporter, "GET", path).status, 200) << path;
+    EXPECT_EQ(call_with("", "GET", path).status, 404) << path;
+  }
+  call("PUT", at(id), {{"visibility", "public"}});
+  for (const std::string& token : {guest, std::string()})
+    EXPECT_EQ(call_with(token, "GET", at(id, "/repository/tree")).status, 200);
+}
+
+}  // namespace
+}  // namespace slipway::gitlab
