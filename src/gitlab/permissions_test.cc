@@ -5,6 +5,9 @@
 namespace slipway::gitlab {
 namespace {
 
+using testing::HasSubstr;
+using testing::Not;
+
 std::string at(forge::Id project, const std::string& rest = "") {
   return "/projects/" + std::to_string(project) + rest;
 }
@@ -40,6 +43,29 @@ TEST_F(PermissionsTest, AGuestSeesThePrivateProjectButNotItsCode) {
   call("PUT", at(id), {{"visibility", "public"}});
   for (const std::string& token : {guest, std::string()})
     EXPECT_EQ(call_with(token, "GET", at(id, "/repository/tree")).status, 200);
+}
+
+TEST_F(PermissionsTest, AScheduleShowsItsVariablesToWhoeverMayChangeThem) {
+  const forge::Id id = make_project("scheduled", {{"README", "x"}});
+  call("PUT", at(id), {{"visibility", "public"}});
+  call("POST", at(id, "/repository/branches"), {{"branch", "work"}, {"ref", "main"}});
+  const std::string maintainer = member(id, "maintainer", 40);
+  const std::string owner = member(id, "owner", 30);
+  const std::string developer = member(id, "developer", 30);
+  const Json made = call_with(owner, "POST", at(id, "/pipeline_schedules"),
+                              {{"description", "d"}, {"ref", "work"}, {"cron", "0 1 * * *"}})
+                        .body;
+  const std::string path = at(id, "/pipeline_schedules/" + made["id"].dump());
+  const Json secret{{"key", "KEY"}, {"value", "its secret"}};
+  EXPECT_EQ(call_with(owner, "POST", path + "/variables", secret).status, 201);
+  for (const std::string& token : {token_, maintainer, owner})
+    EXPECT_THAT(call_with(token, "GET", path).text, HasSubstr("its secret"));
+  for (const std::string& token : {developer, std::string()}) {
+    const Answer seen = call_with(token, "GET", path);
+    EXPECT_EQ(seen.status, 200);
+    EXPECT_FALSE(seen.body.contains("variables"));
+    EXPECT_THAT(seen.text, Not(HasSubstr("its secret")));
+  }
 }
 
 }  // namespace

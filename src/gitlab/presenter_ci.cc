@@ -265,6 +265,11 @@ Json Presenter::schedule(const ci::Schedule& schedule, bool detail) {
                                      {"ref", last->ref},
                                      {"status", text(last->status)}}
                               : Json();
+  // They are as secret as the project's: for whoever may change them.
+  const forge::Access access =
+      viewer_ ? forge_.access(*viewer_, project_of(schedule.project)) : forge::Access::kNone;
+  const bool own = viewer_ && viewer_->user.id == schedule.owner;
+  if (access < (own ? forge::Access::kDeveloper : forge::Access::kMaintainer)) return all;
   Json variables = Json::array();
   for (const ci::Variable& each : schedule.variables) variables.push_back(variable(each));
   all["variables"] = variables;
