@@ -210,12 +210,23 @@ TEST_F(BridgeTest, TriggersByToken) {
   EXPECT_TRUE(ci_->triggers(down_.id)[0].last_used);
   const Pipeline by_job = ci_->trigger_pipeline(down_.id, deploy.token, "main", {}, "");
   EXPECT_EQ(by_job.source, "pipeline");
-  try {
-    ci_->trigger_pipeline(down_.id, "glptt-wrong", "main", {}, "");
-    FAIL() << "taken";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.status(), 404);
-  }
+  const auto refused = [&](Id project, const std::string& token) {
+    try {
+      ci_->trigger_pipeline(project, token, "main", {}, "");
+      return 0;
+    } catch (const Error& error) {
+      return error.status();
+    }
+  };
+  EXPECT_EQ(refused(down_.id, "glptt-wrong"), 404);
+  // The job's user may run it, and everybody read it; the job itself is let in by nobody.
+  forge::Project open = project_;
+  open.visibility = forge::Visibility::kPublic;
+  forge_->update_project(open);
+  EXPECT_EQ(refused(open.id, deploy.token), 404);
+  open.settings["ci_job_token_allowlist"] = Json::array({down_.id});
+  forge_->update_project(open);
+  EXPECT_EQ(refused(open.id, deploy.token), 400);  // it has no configuration
 }
 
 }  // namespace

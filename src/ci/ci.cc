@@ -195,7 +195,10 @@ Pipeline Ci::trigger_pipeline(Id project, const std::string& token, const std::s
     user = state_->workshop.forge.user(job->user);
     const auto target = state_->workshop.forge.project(project);
     const auto identity = identity_of(token);
-    if (!target || !identity || !state_->workshop.forge.can_read(&*identity, *target)) {
+    // A public project is read by everybody, and still starts nothing for a job that it lets not
+    // in.
+    if (!target || !identity ||
+        state_->workshop.forge.access(*identity, *target) == forge::Access::kNone) {
       throw Error("NotFound", "404 Project Not Found", 404);
     }
   }
