@@ -241,9 +241,16 @@ Job Ci::set_commit_status(const forge::User& user, Id project_id, const std::str
       if (each.commit == commit->id) ref = each.name.substr(std::string("refs/heads/").size());
     }
   }
+  // It counts as one of the pipeline's jobs, and its pipeline as the ref's.
+  const Id wanted = base::integer_or(given, "pipeline_id", 0);
+  Pipeline owner;
+  owner.project = project_id;
+  owner.ref = ref;
+  if (wanted > 0) owner = state_->pipeline(wanted);
+  if (owner.project != project_id) throw Error("NotFound", "404 Pipeline Not Found", 404);
+  state_->check_may_run(user, owner);
   const base::Millis now = state_->workshop.clock.now();
   const Id made = state_->workshop.change([&](Machine& machine, store::Transaction& transaction) {
-    const Id wanted = base::integer_or(given, "pipeline_id", 0);
     auto found = wanted > 0 ? pipelines_where(transaction, "where id = ? and project = ?",
                                               {wanted, project_id})
                             : pipelines_where(transaction,

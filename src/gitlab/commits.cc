@@ -12,6 +12,7 @@ using forge::Access;
 using forge::FileAction;
 
 constexpr int kMostCounted = 100'000;
+constexpr std::size_t kLongestText = 255;
 
 net::Response commits(Call& call) {
   const forge::Project project = call.project_with_code();
@@ -173,6 +174,9 @@ net::Response set_status(Call& call) {
   Json status = Json::object();
   for (const char* name : {"state", "ref", "name", "context", "target_url", "description"}) {
     if (call.parameters.has(name)) status[name] = call.parameters.text(name);
+    if (base::text_or(status, name).size() > kLongestText)
+      throw Error("Invalid", "400 Bad request", 400,
+                  Json{{name, Json::array({"is too long (maximum is 255 characters)"})}});
   }
   if (const auto text = call.parameters.optional_text("coverage")) {
     const auto coverage = base::parse_number(*text);

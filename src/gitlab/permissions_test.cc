@@ -68,5 +68,22 @@ TEST_F(PermissionsTest, AScheduleShowsItsVariablesToWhoeverMayChangeThem) {
   }
 }
 
+TEST_F(PermissionsTest, OnlyWhoeverMayRunARefSaysHowItsCommitsDo) {
+  const forge::Id id = make_project("statuses", {{"README", "x"}});
+  call("POST", at(id, "/repository/branches"), {{"branch", "work"}, {"ref", "main"}});
+  const std::string developer = member(id, "developer", 30);
+  const std::string path = at(id, "/statuses/main");
+  const Json on_main{{"state", "success"}, {"name", "scan"}, {"ref", "main"}};
+  const Answer made = call("POST", path, on_main);
+  ASSERT_EQ(made.status, 201) << made.text;
+  EXPECT_EQ(call_with(developer, "POST", path, on_main).status, 403);
+  const Json there{{"state", "failed"}, {"pipeline_id", made.body["pipeline_id"]}, {"ref", "work"}};
+  EXPECT_EQ(call_with(developer, "POST", path, there).status, 403);
+  EXPECT_EQ(call_with(developer, "POST", path, {{"state", "failed"}, {"ref", "work"}}).status, 201);
+  const Answer refused = call("POST", path, {{"state", "failed"}, {"name", std::string(256, 'x')}});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body["message"]["name"][0], HasSubstr("too long"));
+}
+
 }  // namespace
 }  // namespace slipway::gitlab
