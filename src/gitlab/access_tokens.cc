@@ -80,8 +80,15 @@ net::Response token(Call& call) {
   return json(200, presenter(call).access_token(token_of_path(call).first));
 }
 
+// The user that a project's token was made with goes from its members together with it.
+void revoke_whole(const Call& call, const forge::AccessToken& token) {
+  call.forge().revoke_token(token.id);
+  if (token.project)
+    call.forge().set_member(*token.project, /*of_project=*/true, token.user, Access::kNone);
+}
+
 net::Response revoke(Call& call) {
-  call.forge().revoke_token(token_of_path(call).first.id);
+  revoke_whole(call, token_of_path(call).first);
   return no_content();
 }
 
@@ -126,24 +133,33 @@ std::vector<std::pair<forge::AccessToken, Access>> tokens_of(const Call& call,
   return all;
 }
 
+Json project_token_json(const Call& call, const std::pair<forge::AccessToken, Access>& each) {
+  Json all = presenter(call).access_token(each.first);
+  all["access_level"] = static_cast<int>(each.second);
+  return all;
+}
+
 net::Response project_tokens(Call& call) {
-  const Presenter present = presenter(call);
-  return list(call, tokens_of(call, call.project(Access::kMaintainer)), [&](const auto& each) {
-    Json all = present.access_token(each.first);
-    all["access_level"] = static_cast<int>(each.second);
-    return all;
-  });
+  return list(call, tokens_of(call, call.project(Access::kMaintainer)),
+              [&](const auto& each) { return project_token_json(call, each); });
+}
+
+std::pair<forge::AccessToken, Access> project_token_of_path(const Call& call) {
+  const forge::Project project = call.project(Access::kMaintainer);
+  const forge::Id id = call.number("token_id");
+  for (auto& each : tokens_of(call, project)) {
+    if (each.first.id == id) return each;
+  }
+  not_found();
+}
+
+net::Response project_token(Call& call) {
+  return json(200, project_token_json(call, project_token_of_path(call)));
 }
 
 net::Response revoke_project_token(Call& call) {
-  const forge::Project project = call.project(Access::kMaintainer);
-  const forge::Id id = call.number("token_id");
-  for (const auto& [each, level] : tokens_of(call, project)) {
-    if (each.id != id) continue;
-    call.forge().revoke_token(id);
-    return no_content();
-  }
-  not_found();
+  revoke_whole(call, project_token_of_path(call).first);
+  return no_content();
 }
 
 constexpr Route kRoutes[] = {
@@ -154,6 +170,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/users/:user_id/personal_access_tokens", Who::kAdmin, Scope::kApi, create_for_user},
     {"GET", "/projects/:id/access_tokens", Who::kUser, Scope::kReadApi, project_tokens},
     {"POST", "/projects/:id/access_tokens", Who::kUser, Scope::kApi, create_for_project},
+    {"GET", "/projects/:id/access_tokens/:token_id", Who::kUser, Scope::kReadApi, project_token},
     {"DELETE", "/projects/:id/access_tokens/:token_id", Who::kUser, Scope::kApi,
      revoke_project_token},
 };

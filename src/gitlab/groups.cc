@@ -67,6 +67,7 @@ net::Response group(Call& call) {
 }
 
 net::Response create_group(Call& call) {
+  if (call.user().only_project) forbidden();
   call.parameters.require({"name", "path"});
   Namespace wanted;
   wanted.name = call.parameters.text("name");

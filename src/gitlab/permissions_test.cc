@@ -85,5 +85,25 @@ TEST_F(PermissionsTest, OnlyWhoeverMayRunARefSaysHowItsCommitsDo) {
   EXPECT_THAT(refused.body["message"]["name"][0], HasSubstr("too long"));
 }
 
+TEST_F(PermissionsTest, AProjectsTokenIsForThatProjectAlone) {
+  const forge::Id id = make_project("one");
+  const forge::Id other = make_project("other");
+  const Json made = call("POST", at(id, "/access_tokens"),
+                         {{"name", "bot"}, {"scopes", Json::array({"api"})}, {"access_level", 40}})
+                        .body;
+  const std::string token = made["token"];
+  EXPECT_EQ(call_with(token, "GET", at(id, "/variables")).status, 200);
+  EXPECT_EQ(call_with(token, "GET", at(other)).status, 404);
+  EXPECT_EQ(call_with(token, "POST", "/projects", {{"name", "more"}}).status, 403);
+  EXPECT_EQ(call_with(token, "POST", "/groups", {{"name", "more"}, {"path", "more"}}).status, 403);
+
+  const std::string path = at(id, "/access_tokens/" + made["id"].dump());
+  EXPECT_EQ(call("GET", path).body["access_level"], 40);
+  EXPECT_EQ(call("DELETE", path).status, 204);
+  EXPECT_EQ(call_with(token, "GET", at(id)).status, 401);
+  EXPECT_EQ(call("GET", path).status, 404);
+  EXPECT_EQ(call("GET", at(id, "/members")).body, Json::array());  // root owns the namespace
+}
+
 }  // namespace
 }  // namespace slipway::gitlab

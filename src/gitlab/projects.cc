@@ -139,6 +139,7 @@ forge::Id space_for(const Call& call) {
 
 net::Response create_project(Call& call) {
   const Parameters& given = call.parameters;
+  if (call.user().only_project) forbidden();  // and not one beside it
   if (!given.has("name") && !given.has("path"))
     refuse_parameter("name, path are missing, at least one parameter must be provided");
   Project wanted;
