@@ -283,5 +283,21 @@ TEST_F(CaretakerTest, RemovesAPipelineWithItsFiles) {
   EXPECT_FALSE(forge_->repository(project_.id).resolve("refs/pipelines/1"));
 }
 
+TEST_F(CaretakerTest, LetsARunnerGoOnWithoutTheJobsOfAProjectThatIsGone) {
+  const forge::Project gone = make_project("gone");
+  push(gone, {{".gitlab-ci.yml", kOne}});
+  const Id lost = take()->job.id;
+  push_config(kOne);
+  const Id kept = take()->job.id;
+  forge_->remove_project(gone.id);
+
+  die_and_come_back();
+  const auto held = queue().held_by(runner_);
+
+  ASSERT_EQ(held.size(), 1u);
+  EXPECT_EQ(held[0].job.id, kept);
+  EXPECT_EQ(ci_->job(lost)->failure_reason, "data_integrity_failure");
+}
+
 }  // namespace
 }  // namespace slipway::ci

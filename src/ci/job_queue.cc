@@ -107,14 +107,7 @@ std::optional<Assignment> JobQueue::take(Id id, const Json& info, std::chrono::m
         try {
           return assignment_of(std::move(*row));
         } catch (const std::exception& error) {
-          log(Level::kError, "a job could not be handed out",
-              {{"job", job}, {"reason", error.what()}});
-          workshop_.change([&](Machine& machine) {
-            machine.finish(job, {.status = Status::kFailed,
-                                 .reason = "data_integrity_failure",
-                                 .message = "",
-                                 .exit_code = std::nullopt});
-          });
+          give_up(job, error.what());
           continue;
         }
       }
@@ -185,10 +178,27 @@ std::vector<Assignment> JobQueue::held_by(Id id) {
   });
   std::vector<Assignment> held;
   for (JobRow& row : rows) {
-    note_contact(row.job.id);
-    held.push_back(assignment_of(std::move(row)));
+    const Id job = row.job.id;
+    note_contact(job);
+    try {
+      held.push_back(assignment_of(std::move(row)));
+    } catch (const std::exception& error) {
+      // The others go on, and so does the start of the server.
+      give_up(job, error.what());
+    }
   }
   return held;
+}
+
+void JobQueue::give_up(Id job, const std::string& why) {
+  log(Level::kError, "a job could not be handed out", {{"job", job}, {"reason", why}});
+  workshop_.change([&](Machine& machine, store::Transaction& transaction) {
+    if (!find_job(transaction, job)) return;
+    machine.finish(job, {.status = Status::kFailed,
+                         .reason = "data_integrity_failure",
+                         .message = "",
+                         .exit_code = std::nullopt});
+  });
 }
 
 void JobQueue::note_contact(Id job) {

@@ -59,6 +59,7 @@ class JobQueue final : public Queue {
   void note_contact(Id job);
   void note_runner(const Runner& runner, const Json& info);
   void end(const JobRow& row, const JobUpdate& update);
+  void give_up(Id job, const std::string& why);  // nobody can be told what to run
   std::optional<JobRow> find(Id job) const;
 
   const Workshop& workshop_;
