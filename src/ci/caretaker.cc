@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "ci/decide.h"
+#include "ci/removal.h"
 
 namespace slipway::ci {
 namespace {
@@ -144,6 +145,8 @@ void Caretaker::run(const Task& task) {
     run_schedule(task);
   } else if (task.kind == "files") {
     remove_files(task.document);
+  } else if (task.kind == "removed") {
+    remove_some_of(parts_.workshop, base::integer_or(task.document, "project", 0));
   }
 }
 

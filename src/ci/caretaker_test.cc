@@ -283,6 +283,47 @@ TEST_F(CaretakerTest, RemovesAPipelineWithItsFiles) {
   EXPECT_FALSE(forge_->repository(project_.id).resolve("refs/pipelines/1"));
 }
 
+// By a call, and by the next start where a crash has prevented it.
+TEST_F(CaretakerTest, RemovesWhatAProjectThatIsGoneHasLeft) {
+  for (const bool told : {true, false}) {
+    SCOPED_TRACE(told);
+    const forge::Project gone = make_project(told ? "told" : "untold");
+    push(gone, {{".gitlab-ci.yml", kOne}});
+    push(gone, {{".gitlab-ci.yml", "b: {script: x}\n"}});
+    const Pipeline other = push_config(kOne);
+    const Id running = take()->job.id;
+    queue().append_trace(running, 0, "text\n");
+    Schedule schedule;
+    schedule.project = gone.id;
+    schedule.owner = 1;
+    schedule.description = "nightly";
+    schedule.ref = "main";
+    schedule.cron = "* * * * *";
+    schedule = ci_->save_schedule(schedule);
+    ci_->set_variable(Owner::kProject, gone.id, {.variable = {.key = "KEY", .value = "secret"}},
+                      true);
+    ci_->start();
+
+    forge_->remove_project(gone.id);
+    if (told) {
+      ci_->project_removed(gone.id);
+    } else {
+      die_and_come_back();
+      ci_->start();
+    }
+
+    EXPECT_TRUE(eventually([&] { return !ci_->job(running) && open_tasks() == 0; }));
+    int pipelines = 0;
+    ci_->pipelines(gone.id, {}, &pipelines);
+    EXPECT_EQ(pipelines, 0);
+    EXPECT_TRUE(ci_->trace(running).empty());
+    EXPECT_FALSE(ci_->schedule(schedule.id));
+    EXPECT_TRUE(ci_->variables(Owner::kProject, gone.id).empty());
+    EXPECT_TRUE(ci_->pipeline(other.id));
+    finish(take()->job.id);
+  }
+}
+
 TEST_F(CaretakerTest, LetsARunnerGoOnWithoutTheJobsOfAProjectThatIsGone) {
   const forge::Project gone = make_project("gone");
   push(gone, {{".gitlab-ci.yml", kOne}});

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "ci/masker.h"
 #include "ci/merge_request.h"
+#include "ci/removal.h"
 #include "ci/state.h"
 
 namespace slipway::ci {
@@ -99,6 +100,7 @@ Ci::Ci(store::Database& database, const base::Clock& clock, forge::Forge& forge,
 Ci::~Ci() { stop(); }
 
 void Ci::start() {
+  record_all_removed(state_->workshop);
   state_->queue.open();
   state_->caretaker.start();
   state_->queue.wake();
@@ -293,22 +295,9 @@ Pipeline Ci::cancel_pipeline(Id id) {
   return state_->pipeline(id);
 }
 
-void Ci::delete_pipeline(Id id) {
-  const Pipeline gone = state_->pipeline(id);
-  state_->workshop.change([&](Machine& machine, store::Transaction& transaction) {
-    machine.cancel_pipeline(id);
-    Json jobs = Json::array();
-    for (const JobRow& row : rows_of(transaction, id, true)) jobs.push_back(row.job.id);
-    erase_pipeline(transaction, id);
-    insert(transaction, Task{.key = "deleted:" + std::to_string(id),
-                             .kind = "files",
-                             .document = {{"traces", jobs},
-                                          {"artifacts", jobs},
-                                          {"project", gone.project},
-                                          {"ref", "refs/pipelines/" + std::to_string(id)}}});
-    transaction.after_commit(state_->workshop.wakes.work);
-  });
-}
+void Ci::delete_pipeline(Id id) { remove_pipeline(state_->workshop, state_->pipeline(id)); }
+
+void Ci::project_removed(Id project) { record_removed(state_->workshop, project); }
 
 Pipeline Ci::rename_pipeline(Id id, const std::string& name) {
   state_->workshop.database.write([&](store::Transaction& transaction) {

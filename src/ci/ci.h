@@ -80,6 +80,9 @@ class Ci {
   Pipeline cancel_pipeline(Id id);
   void delete_pipeline(Id id);
   Pipeline rename_pipeline(Id id, const std::string& name);
+  // The forge has this project no more: ends and removes what is here of it, soon and whatever
+  // crashes. A call that a crash has prevented is made up for by start().
+  void project_removed(Id project);
   Job play(Id job, const forge::User& user, const Variables& variables);  // manual, scheduled
   Job retry(Id job, const forge::User& user);                             // the new job
   Job cancel(Id job);

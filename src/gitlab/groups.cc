@@ -88,7 +88,12 @@ net::Response create_group(Call& call) {
 }
 
 net::Response remove_group(Call& call) {
-  call.forge().remove_group(call.group(Access::kOwner).id);
+  const Namespace group = call.group(forge::Access::kOwner);
+  const auto before = call.forge().projects();
+  call.forge().remove_group(group.id);
+  for (const forge::Project& project : before) {
+    if (!call.forge().project(project.id)) call.ci().project_removed(project.id);
+  }
   return accepted();
 }
 

@@ -190,6 +190,7 @@ net::Response edit_project(Call& call) {
 net::Response remove_project(Call& call) {
   const Project project = call.project(Access::kOwner);
   call.forge().remove_project(project.id);
+  call.ci().project_removed(project.id);
   return accepted();
 }
 

@@ -144,6 +144,24 @@ counting: {script: ['for i in $(seq 1 80); do echo "number $i."; sleep 0.1; done
     assert [text.count(f"number {i}.\n") for i in range(1, 81)] == [1] * 80
 
 
+def test_the_jobs_of_a_removed_project_end(own_server, tmp_path):
+    """Also where the server dies at once: its next start must not fail for want of the project."""
+    for crash in (False, True):
+        gitlab = GitLab(own_server, tmp_path)
+        pipeline = gitlab.push(**{"__gitlab-ci__yml": "long: {script: [echo begun, sleep 600]}\n"})
+        wait_for(lambda gitlab=gitlab, pipeline=pipeline: "\nbegun\n" in gitlab.trace(
+            gitlab.jobs(pipeline)["long"]), "the job's begin")
+        job = f"ci-{gitlab.jobs(pipeline)['long']['id']}"
+        containers = own_server.data / "containers"
+        assert (containers / job).exists()
+        gone = gitlab.session.delete(f"{gitlab.api}/projects/{gitlab.project}", timeout=60)
+        assert gone.status_code == 202
+        if crash:
+            own_server.kill()
+            own_server.start()
+        wait_for(lambda job=job: not (containers / job).exists(), "the end of the job's container")
+
+
 def free_port():
     """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
