@@ -145,12 +145,16 @@ void Creation::check_rights(const Draft& draft) const {
   if (workshop_.forge.access(identity, draft.project) < forge::Access::kDeveloper) {
     refuse("Insufficient permissions to create a new pipeline");
   }
-  const std::string ref = full_ref(draft.pipeline.ref, draft.pipeline.tag);
-  if (base::boolean_or(draft.pipeline.context, "protected", false) &&
-      !workshop_.forge.can_push(identity, draft.project, ref)) {
+  if (!may_use_ref(draft)) {
     refuse("You do not have sufficient permission to run a pipeline on '" + draft.pipeline.ref +
            "'. Please select a different branch or contact your administrator for assistance.");
   }
+}
+
+bool Creation::may_use_ref(const Draft& draft) const {
+  const std::string ref = full_ref(draft.pipeline.ref, draft.pipeline.tag);
+  return !base::boolean_or(draft.pipeline.context, "protected", false) ||
+         workshop_.forge.can_push(identity_of_user(draft.user), draft.project, ref);
 }
 
 void Creation::compile(Draft& draft) const {
@@ -357,6 +361,8 @@ ci_config::Result Creation::lint(const forge::User& user, Id project_id, const s
     draft.result.errors = {error.message()};
     return draft.result;
   }
+  // What includes and rules make of the variables tells their values.
+  if (!may_use_ref(draft)) draft.pipeline.context["protected"] = false;
   if (dry_run) {
     draft.pipeline.iid = 1 + workshop_.database.read([&](store::Reader& reader) {
       return last_number(reader, iid_name(project_id));

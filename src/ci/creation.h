@@ -46,6 +46,7 @@ class Creation {
   void find_commit(Draft& draft) const;
   void note_merge_requests(Draft& draft) const;
   void check_rights(const Draft& draft) const;
+  bool may_use_ref(const Draft& draft) const;  // false: it is protected, and not for this user
   void compile(Draft& draft) const;
   void compile_text(Draft& draft, const std::string& text, bool every_job) const;
   std::vector<JobRow> rows_of_plan(const Draft& draft) const;

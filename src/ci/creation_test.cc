@@ -91,5 +91,23 @@ TEST_F(CreationTest, LintsEveryJobUnlessItIsADryRun) {
               ElementsAre("Insufficient permissions to create a new pipeline"));
 }
 
+TEST_F(CreationTest, LintTellsNobodyOfProtectedVariablesWhoMayNotUseThem) {
+  push_config("a: {script: x}\n");
+  ci_->set_variable(Owner::kProject, project_.id,
+                    {.variable = {.key = "KEY", .value = "protected-value", .is_protected = true}},
+                    true);
+  forge::User mia;
+  mia.username = mia.name = "mia";
+  mia.email = "mia@example.com";
+  mia = forge_->create_user(mia);
+  forge_->set_member(project_.id, true, mia.id, forge::Access::kDeveloper);
+  const std::string yaml = "include: {local: 'x-$KEY.yml'}\na: {script: x}\n";
+
+  EXPECT_THAT(ci_->lint(root_, project_.id, yaml, "main", false).errors,
+              ElementsAre(HasSubstr("x-protected-value.yml")));
+  EXPECT_THAT(ci_->lint(mia, project_.id, yaml, "main", false).errors,
+              ElementsAre(HasSubstr("`x-.yml`")));
+}
+
 }  // namespace
 }  // namespace slipway::ci
