@@ -332,18 +332,23 @@ net::Response Coordinator::store_artifact(const Call& call) {
                     {"size", stored.size}});
 }
 
+// By the rules of the REST API: whoever sees the project, unless its jobs are for members.
+bool Coordinator::shows_jobs_to(const std::string& job_token, Id id) const {
+  const auto identity = forge_.authenticate(job_token);
+  const auto project = forge_.project(id);
+  if (!identity || !project || !forge_.can_read(&*identity, *project)) return false;
+  return base::boolean_or(project->settings, "public_jobs", true) ||
+         forge_.access(*identity, *project) >= forge::Access::kReporter;
+}
+
 net::Response Coordinator::send_artifact(const Call& call) {
   const std::string token = call.token("JOB-TOKEN");
   const auto running = token.empty() ? std::nullopt : ci_.queue().job_of(token);
   if (!running) throw Error("Forbidden", "403 Forbidden", 403);
   const auto wanted = ci_.job(call.route.job);
   if (!wanted) throw Error("NotFound", "404 Not found", 404);
-  if (wanted->project != running->project) {
-    const auto identity = forge_.authenticate(token);
-    const auto project = forge_.project(wanted->project);
-    if (!project || !forge_.can_read(identity ? &*identity : nullptr, *project)) {
-      throw Error("NotFound", "404 Not found", 404);
-    }
+  if (wanted->project != running->project && !shows_jobs_to(token, wanted->project)) {
+    throw Error("NotFound", "404 Not found", 404);
   }
   const auto path = ci_.artifact_path(wanted->id, "archive");
   if (!path) throw Error("NotFound", "404 Not found", 404);

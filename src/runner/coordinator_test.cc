@@ -225,6 +225,49 @@ test: {stage: test, script: [check]}
             404);
 }
 
+TEST_F(CoordinatorTest, AJobGetsArtifactsOfAnotherProjectWhereItsMembersWould) {
+  forge_->job_tokens_by([this](std::string_view token) { return ci_->identity_of(token); });
+  const std::string runner = registered();
+  const Json ask = {{"token", runner}, {"info", info()}};
+  push({{".gitlab-ci.yml", "a: {script: [x], artifacts: {paths: [out]}}\n"}});
+  const Json made = body_of(send_json("POST", "jobs/request", ask));
+  std::filesystem::create_directories(directory_ / "a");
+  std::ofstream(directory_ / "a/out") << "made";
+  write_zip(directory_ / "a", {"out"}, directory_ / "a.zip", 1 << 20);
+  ci::Artifact artifact;
+  artifact.type = "archive";
+  artifact.format = "zip";
+  ci_->queue().add_artifact(made["id"], artifact, directory_ / "a.zip");
+
+  forge::Project other;
+  other.path = "other";
+  other = forge_->create_project(other, root_.user.id);
+  forge::CommitRequest request;
+  request.branch = "main";
+  request.message = "Begin";
+  forge::FileChange file;
+  file.path = ".gitlab-ci.yml";
+  file.content = "b: {script: [x]}\n";
+  request.changes.push_back(file);
+  forge_->commit(root_, other.id, request);
+  const std::string token = body_of(send_json("POST", "jobs/request", ask))["token"];
+  const auto status = [&] {
+    return send("GET", "jobs/" + made["id"].dump() + "/artifacts", "", {{"JOB-TOKEN", token}})
+        .status;
+  };
+
+  EXPECT_EQ(status(), 404);
+  project_.visibility = forge::Visibility::kPublic;
+  forge_->update_project(project_);
+  EXPECT_EQ(status(), 200);
+  project_.settings["public_jobs"] = false;
+  forge_->update_project(project_);
+  EXPECT_EQ(status(), 404);
+  project_.settings["ci_job_token_allowlist"] = Json::array({other.id});
+  forge_->update_project(project_);
+  EXPECT_EQ(status(), 200);
+}
+
 TEST_F(CoordinatorTest, ACanceledJobIsTold) {
   const std::string runner = registered();
   push({{".gitlab-ci.yml", "long: {script: [sleep 600]}\n"}});

@@ -53,6 +53,7 @@ class Coordinator final : public net::Handler {
   net::Response update_job(const Call& call);
   net::Response store_artifact(const Call& call);
   net::Response send_artifact(const Call& call);
+  bool shows_jobs_to(const std::string& job_token, ci::Id project) const;
   ci::Runner runner_of(const Call& call);
   // The running job whose token came with the call.
   ci::Job job_of(const Call& call);
