@@ -163,6 +163,7 @@ std::vector<Ref> Repository::refs(const std::string& prefix) const {
     ref.name = std::string(base::trim(fields[at]));
     ref.commit = fields[at + 1] == "tag" ? fields[at + 3] : fields[at + 2];
     ref.message = fields[at + 4];
+    ref.object = fields[at + 2];
     refs.push_back(std::move(ref));
   }
   return refs;

@@ -31,6 +31,7 @@ struct Ref {
   std::string name;     // "refs/heads/main"
   std::string commit;   // of an annotated tag: the commit that it names
   std::string message;  // of an annotated tag
+  std::string object;   // what the ref holds: the commit, or the annotated tag itself
 };
 
 struct TreeEntry {

@@ -221,10 +221,14 @@ TEST_F(GitlabTest, ShowsBranchesTagsCommitsAndDifferences) {
   EXPECT_THAT(compared.body["diffs"][0]["diff"].get<std::string>(), HasSubstr("+3\n"));
   const Answer base = call("GET", at(id, "/repository/merge_base?refs[]=main&refs[]=feature%2Fx"));
   EXPECT_EQ(base.body["title"], "Begin");
-  EXPECT_EQ(call("POST", at(id, "/repository/tags"),
-                 {{"tag_name", "v1"}, {"ref", "main"}, {"message", "First"}})
-                .body["message"],
-            "First");
+  const Json tag = call("POST", at(id, "/repository/tags"),
+                        {{"tag_name", "v1"}, {"ref", "main"}, {"message", "First"}})
+                       .body;
+  EXPECT_EQ(tag["message"], "First");
+  EXPECT_NE(tag["target"], tag["commit"]["id"]);  // the annotated tag itself
+  const Json light =
+      call("POST", at(id, "/repository/tags"), {{"tag_name", "v2"}, {"ref", "main"}}).body;
+  EXPECT_EQ(light["target"], tag["commit"]["id"]);
   EXPECT_EQ(call("GET", at(id, "/repository/tree?recursive=true")).body.size(), 3u);
   const Answer archive = call("GET", at(id, "/repository/archive.zip?sha=main"));
   EXPECT_EQ(archive.headers.get("Content-Type"), "application/zip");

@@ -297,7 +297,7 @@ Json Presenter::branch(const forge::Project& project, const forge::Ref& ref) {
 Json Presenter::tag(const forge::Project& project, const forge::Ref& ref) {
   return {{"name", ref.name.substr(std::string_view("refs/tags/").size())},
           {"message", base::trim(ref.message)},
-          {"target", ref.commit},
+          {"target", ref.object},
           {"commit", commit(project, ref.commit)},
           {"release", nullptr},
           {"protected", forge_.is_protected(project, ref.name)},
