@@ -40,6 +40,12 @@ Json seconds(const std::optional<base::Millis>& from, const std::optional<base::
   return static_cast<double>(*to - *from) / 1000.0;
 }
 
+// Of pipelines: clients in Go take no others.
+Json whole_seconds(const std::optional<base::Millis>& from, const std::optional<base::Millis>& to) {
+  if (!from || !to) return nullptr;
+  return (*to - *from) / 1000;
+}
+
 Json runner_json(ci::Ci& ci, const ci::Job& job) {
   const auto runner = job.runner ? ci.queue().runner(*job.runner) : std::nullopt;
   if (!runner) return nullptr;
@@ -143,8 +149,8 @@ Json pipeline_payload(const forge::Forge& forge, ci::Ci& ci, const std::string& 
             {"stages", pipeline.stages},
             {"created_at", time_json(pipeline.created)},
             {"finished_at", time_json(pipeline.finished)},
-            {"duration", seconds(pipeline.started, pipeline.finished)},
-            {"queued_duration", seconds(pipeline.created, pipeline.started)},
+            {"duration", whole_seconds(pipeline.started, pipeline.finished)},
+            {"queued_duration", whole_seconds(pipeline.created, pipeline.started)},
             {"variables", variables},
             {"url", address + "/-/pipelines/" + std::to_string(pipeline.id)}}},
           {"merge_request", nullptr},

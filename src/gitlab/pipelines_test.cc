@@ -34,6 +34,15 @@ class PipelinesTest : public GitlabTest {
   ci::Id runner_ = 0;
 };
 
+// Clients in Go, glab among them, decode a pipeline's as integers and refuse others.
+TEST_F(PipelinesTest, TellTheirTimesInWholeSeconds) {
+  const forge::Id id = make_project("times", {{".gitlab-ci.yml", "a: {script: [x]}\n"}});
+  finish(take()->job.id);
+  const Json pipeline = call("GET", newest(id)).body;
+  for (const char* name : {"duration", "queued_duration"})
+    EXPECT_TRUE(pipeline[name].is_number_integer()) << pipeline[name];
+}
+
 TEST_F(PipelinesTest, AreRenamed) {
   const forge::Id id = make_project("names", {{".gitlab-ci.yml", "a: {script: [x]}\n"}});
   const std::string pipeline = newest(id);

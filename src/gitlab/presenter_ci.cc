@@ -130,7 +130,7 @@ Json Presenter::pipeline_detail(const ci::Pipeline& found) {
               {"finished_at", time_json(found.finished)},
               {"committed_at", nullptr},
               {"duration", whole_seconds_between(found.started, found.finished)},
-              {"queued_duration", seconds_between(found.created, found.started)},
+              {"queued_duration", whole_seconds_between(found.created, found.started)},
               {"coverage", average},
               {"archived", false},
               {"detailed_status", detailed_status(found.status, details)}});
