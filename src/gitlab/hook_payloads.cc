@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "base/strings.h"
+#include "forge/git.h"
 #include "gitlab/hook_parts.h"
 #include "gitlab/presenter.h"
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr int kMostCommits = 20;
 constexpr int kMostCounted = 1000;
+constexpr std::size_t kMostPaths = 1000;  // of one commit; a payload has a bound
 
 // What the push brought, the newest first.
 std::vector<forge::Commit> commits_of(const forge::Repository& repository,
@@ -31,6 +34,26 @@ std::vector<forge::Commit> commits_of(const forge::Repository& repository,
     if (!known.contains(commit.id)) all.push_back(std::move(commit));
   }
   return all;
+}
+
+// The commit's "added", "modified" and "removed": receivers look there for what concerns them.
+Json paths_of(const forge::Repository& repository, const std::string& commit) {
+  Json paths{{"added", Json::array()}, {"modified", Json::array()}, {"removed", Json::array()}};
+  const std::string output =
+      forge::git_output(repository.directory(),
+                        {.arguments = {"diff-tree", "--no-commit-id", "--root", "-r", "-z", "-m",
+                                       "--first-parent", "--no-renames", "--name-status", commit}});
+  // "A" NUL path NUL …
+  const auto words = base::split(output, '\0');
+  const std::size_t end = std::min(words.size(), 2 * kMostPaths);
+  for (std::size_t at = 0; at + 1 < end; at += 2) {
+    const std::string& status = words[at];
+    paths[status == "A"   ? "added"
+          : status == "D" ? "removed"
+                          : "modified"]
+        .push_back(words[at + 1]);
+  }
+  return paths;
 }
 
 Json sha_or_null(const std::string& sha) { return sha == forge::kNoCommit ? Json() : Json(sha); }
@@ -91,10 +114,14 @@ Json push_payload(const forge::Forge& forge, const std::string& url, const forge
   const std::string kind = tag ? "tag_push" : "push";
   const std::string address = url + "/" + project.full_path;
   const auto user = forge.user(push.user);
-  const auto brought = commits_of(forge.repository(project.id), push);
+  const forge::Repository repository = forge.repository(project.id);
+  const auto brought = commits_of(repository, push);
   Json commits = Json::array();
   const auto shown = std::min<std::size_t>(brought.size(), kMostCommits);
-  for (std::size_t i = shown; i-- > 0;) commits.push_back(commit_json(brought[i], address));
+  for (std::size_t i = shown; i-- > 0;) {
+    commits.push_back(commit_json(brought[i], address));
+    commits.back().update(paths_of(repository, brought[i].id));
+  }
   return {{"object_kind", kind},
           {"event_name", kind},
           {"before", push.before},

@@ -111,7 +111,9 @@ def test_webhooks(api, server, receiver):
     headers, told = wait_for(lambda: of("Push Hook"), "the push")[0]
     assert headers["X-Gitlab-Token"] == "secret" and headers["X-Gitlab-Event-UUID"]
     assert (told["object_kind"], told["ref"]) == ("push", "refs/heads/main")
-    assert told["commits"][0]["title"] == "Begin"
+    begun = told["commits"][0]
+    assert (begun["title"], begun["added"], begun["modified"], begun["removed"]) == (
+        "Begin", [".gitlab-ci.yml"], [], [])
     assert told["project"]["path_with_namespace"] == "root/hooked"
     def succeeded(event, status):
         return [body for _, body in of(event) if status(body) == "success"]
