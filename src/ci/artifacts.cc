@@ -113,7 +113,8 @@ void check_archive(const std::filesystem::path& file) {
     if (entries >= kMostEntries) invalid("The artifacts archive has too many files");
     const char* name = archive_entry_pathname(entry);
     const std::string path = name != nullptr ? name : "";
-    if (path.empty() || !stays_inside("", path)) {
+    if (path.empty()) invalid("The artifacts archive holds a path that is not UTF-8");
+    if (!stays_inside("", path)) {
       invalid("The artifacts archive holds a path that leaves the project: " + path);
     }
     if (archive_entry_hardlink(entry) != nullptr) {

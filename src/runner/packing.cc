@@ -72,6 +72,12 @@ std::set<std::string> Packing::collect(const std::vector<std::string>& patterns,
         std::erase_if(found, [&](const std::string& path) { return matches_path(pattern, path); });
   }
   if (excluded > 0) print_("excluded " + std::to_string(excluded) + " files\n");
+  // A zip archive has its names in UTF-8.
+  std::erase_if(found, [this](const std::string& path) {
+    if (base::is_utf8(path)) return false;
+    print_(warning(path + " is left out: its name is not UTF-8"));
+    return true;
+  });
   return found;
 }
 

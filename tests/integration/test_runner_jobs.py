@@ -107,6 +107,28 @@ test:
     assert zipfile.ZipFile(io.BytesIO(archive)).read("out/data.txt") == b"seven\n"
 
 
+def test_files_keep_their_names(gitlab):
+    pipeline = gitlab.push(**{"__gitlab-ci__yml": """
+stages: [build, test]
+build:
+  stage: build
+  script:
+    - mkdir größe && echo seven > größe/模型.txt && ln -s größe läuft
+    - echo x > größe/$(printf 'latin-\\344')
+  artifacts: {paths: [größe, läuft]}
+  cache: {paths: [größe/模型.txt]}
+test:
+  stage: test
+  script: [cat läuft/模型.txt]
+"""})
+    assert gitlab.end_of(pipeline) == "success"
+    jobs = gitlab.jobs(pipeline)
+    assert "\nseven\n" in gitlab.trace(jobs["test"])
+    assert "is left out: its name is not UTF-8" in gitlab.trace(jobs["build"])
+    one = gitlab.get(f"jobs/{jobs['build']['id']}/artifacts/größe/模型.txt")
+    assert one.text == "seven\n"
+
+
 def test_a_failure_is_told(gitlab):
     pipeline = gitlab.push(**{"__gitlab-ci__yml": """
 broken: {script: [echo begun, exit 7, echo never]}
