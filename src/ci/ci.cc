@@ -14,6 +14,7 @@ namespace slipway::ci {
 namespace {
 
 constexpr int kMostRefsInPush = 4;
+constexpr std::size_t kMostErrorsShown = 10;  // to who pushed
 
 Variable variable_of_option(std::string_view option) {
   Variable variable;
@@ -144,7 +145,11 @@ std::vector<std::string> Ci::pushed(const forge::Push& push) {
     if (made.status == Status::kSkipped && making.may_skip && made.stages.empty()) what = "skipped";
     std::vector<std::string> lines{
         "", "  Pipeline #" + std::to_string(made.id) + " (" + what + "): " + address};
-    if (!made.yaml_errors.empty()) lines.push_back("    " + made.yaml_errors.front());
+    for (std::size_t i = 0; i < std::min(made.yaml_errors.size(), kMostErrorsShown); ++i) {
+      const std::string place =
+          i < made.yaml_error_places.size() ? made.yaml_error_places[i] : std::string();
+      lines.push_back("    " + (place.empty() ? "" : place + ": ") + made.yaml_errors[i]);
+    }
     lines.emplace_back("");
     return lines;
   } catch (const Error& error) {

@@ -173,6 +173,12 @@ void Creation::compile(Draft& draft) const {
   if (draft.result.filtered) refuse(draft.result.filter_reason);
   if (!draft.result.plan) {
     draft.pipeline.yaml_errors = draft.result.errors;
+    for (const ci_config::Where& where : draft.result.error_places) {
+      // A child's own configuration is in no file.
+      const bool in_file = !request.configuration || where.file != draft.configuration_path;
+      draft.pipeline.yaml_error_places.push_back(
+          where.line > 0 && in_file ? where.file + ":" + std::to_string(where.line) : "");
+    }
     if (draft.pipeline.yaml_errors.empty()) draft.pipeline.yaml_errors = {"Invalid configuration"};
     return;
   }

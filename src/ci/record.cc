@@ -210,7 +210,10 @@ Json json_of(const Pipeline& pipeline) {
                 {"context", pipeline.context}};
   put(document, "tag", pipeline.tag);
   put(document, "name", pipeline.name);
-  if (!pipeline.yaml_errors.empty()) document["yaml_errors"] = pipeline.yaml_errors;
+  if (!pipeline.yaml_errors.empty()) {
+    document["yaml_errors"] = pipeline.yaml_errors;
+    document["yaml_error_places"] = pipeline.yaml_error_places;
+  }
   put(document, "started", pipeline.started);
   put(document, "finished", pipeline.finished);
   return document;
@@ -224,6 +227,7 @@ void read_into(const Json& document, Pipeline& pipeline) {
   get(document, "tag", pipeline.tag);
   get(document, "name", pipeline.name);
   get(document, "yaml_errors", pipeline.yaml_errors);
+  get(document, "yaml_error_places", pipeline.yaml_error_places);
   get(document, "started", pipeline.started);
   get(document, "finished", pipeline.finished);
 }

@@ -48,6 +48,7 @@ struct Pipeline {
   Status status = Status::kCreated;
   std::string name;
   std::vector<std::string> yaml_errors;
+  std::vector<std::string> yaml_error_places;  // of each: ".gitlab-ci.yml:3", "" where not known
   std::vector<std::string> stages;
   Variables variables;  // given from outside: trigger, schedule, API
   std::optional<Id> schedule;

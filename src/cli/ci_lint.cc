@@ -72,8 +72,12 @@ Json as_json(const ci_config::Result& result) {
                       {"stage", job.stage},
                       {"when", ci_config::text(job.when)},
                       {"allow_failure", job.allow_failure}});
+  Json places = Json::array();
+  for (const auto& where : result.error_places)
+    places.push_back({{"file", where.file}, {"line", where.line}});
   return {{"valid", result.errors.empty()},
           {"errors", result.errors},
+          {"error_places", places},
           {"warnings", result.warnings},
           {"jobs", jobs},
           {"merged_yaml", result.merged_yaml}};
@@ -103,7 +107,12 @@ int run_lint(const LintOptions& options) {
   }
   if (options.preview) std::cout << result.merged_yaml << "\n";
   for (const std::string& warning : result.warnings) std::cerr << "warning: " << warning << "\n";
-  for (const std::string& error : result.errors) std::cerr << "error: " << error << "\n";
+  for (std::size_t i = 0; i < result.errors.size(); ++i) {
+    const ci_config::Where& where = result.error_places[i];
+    std::cerr << "error: ";
+    if (where.line > 0) std::cerr << where.file << ":" << where.line << ": ";
+    std::cerr << result.errors[i] << "\n";
+  }
   if (!result.errors.empty()) return 1;
   if (result.filtered) {
     std::cout << "valid; " << result.filter_reason << "\n";

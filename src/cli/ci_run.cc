@@ -179,7 +179,7 @@ class CiRun {
       const std::string status = base::text_or(pipeline, "status");
       if (is_over(status) && below_is_over) {
         if (pipeline.contains("yaml_errors") && pipeline["yaml_errors"].is_string())
-          std::cout << base::text_or(pipeline, "yaml_errors") << "\n";
+          show_errors(pipeline);
         std::cout << (status == "success" || status == "manual" ? "✓" : "✗") << " pipeline "
                   << status << std::endl;
         return status == "success" || status == "manual" ? 0 : 1;
@@ -190,6 +190,16 @@ class CiRun {
         std::cout << "✗ interrupted" << std::endl;
         return 128 + signal;
       }
+    }
+  }
+
+  static void show_errors(const Json& pipeline) {
+    const auto errors = base::split(base::text_or(pipeline, "yaml_errors"), '\n');
+    const Json& places = base::array_or_empty(pipeline, "yaml_error_places");
+    for (std::size_t i = 0; i < errors.size(); ++i) {
+      const std::string place =
+          errors.size() == places.size() ? places[i].get<std::string>() : std::string();
+      std::cout << (place.empty() ? "" : place + ": ") << errors[i] << "\n";
     }
   }
 

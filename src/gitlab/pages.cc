@@ -111,8 +111,12 @@ class Pages {
     std::string body = "<p>" + badge(pipeline.status) + " <code>" +
                        escaped(pipeline.sha.substr(0, 8)) + "</code> " +
                        escaped(base::text_or(commit, "title")) + "</p>" + facts(pipeline);
-    for (const std::string& error : pipeline.yaml_errors)
-      body += "<p class=\"error\">" + escaped(error) + "</p>";
+    for (std::size_t i = 0; i < pipeline.yaml_errors.size(); ++i) {
+      const std::string place =
+          i < pipeline.yaml_error_places.size() ? pipeline.yaml_error_places[i] : std::string();
+      body += "<p class=\"error\">" + escaped(place.empty() ? "" : place + ": ") +
+              escaped(pipeline.yaml_errors[i]) + "</p>";
+    }
     const auto jobs = call_.ci().jobs_of(pipeline.id);
     body += "<div class=\"stages\">";
     for (const std::string& stage : stages_of(pipeline, jobs)) {

@@ -125,6 +125,7 @@ Json Presenter::pipeline_detail(const ci::Pipeline& found) {
   all.update({{"before_sha", found.before_sha.empty() ? forge::kNoCommit : found.before_sha},
               {"tag", found.tag},
               {"yaml_errors", text_or_null(base::join(found.yaml_errors, "\n"))},
+              {"yaml_error_places", found.yaml_error_places},
               {"user", user(found.user)},
               {"started_at", time_json(found.started)},
               {"finished_at", time_json(found.finished)},
@@ -401,8 +402,13 @@ Json Presenter::lint(const ci_config::Result& result, bool with_jobs) const {
            {"needs", needs}});
     }
   }
+  // GitLab has no such key, and its messages no lines.
+  Json places = Json::array();
+  for (const ci_config::Where& where : result.error_places)
+    places.push_back({{"file", where.file}, {"line", where.line}});
   Json all{{"valid", result.errors.empty()},
            {"errors", result.errors},
+           {"error_places", places},
            {"warnings", result.warnings},
            {"merged_yaml", result.merged_yaml},
            {"includes", result.includes}};

@@ -100,11 +100,14 @@ def test_lint_reads_includes_of_the_tree(tree):
     missing = tree.ci("lint", path)
     assert missing.returncode == 1
     assert "ci/base.yml" in missing.stderr
+    tree.write(path, {"ci/base.yml": ".base:\n  script: [make base]\n  image: 3\n"})
+    wrong = tree.ci("lint", path)
+    assert "error: ci/base.yml:3: jobs:build:image config should be" in wrong.stderr
 
 
 @pytest.mark.parametrize("text, message", [
     ("build: {stage: nowhere, script: [make]}\n",
-     "build job: chosen stage nowhere does not exist; available stages are "
+     ".gitlab-ci.yml:1: build job: chosen stage nowhere does not exist; available stages are "
      ".pre, build, test, deploy, .post"),
     ("build: {script: [make], only: [main], rules: [{when: always}]}\n",
      "jobs:build config key may not be used with `rules`: only"),
@@ -122,7 +125,8 @@ def test_lint_refuses_in_gitlabs_words(tree, text, message):
     assert described.returncode == 1
     result = json.loads(described.stdout)
     assert result["valid"] is False
-    assert any(message in error for error in result["errors"])
+    assert result["errors"][0] in message
+    assert len(result["error_places"]) == len(result["errors"])
 
 
 def test_lint_as_json(tree):
@@ -200,7 +204,7 @@ def test_run_of_a_broken_configuration(tree):
     path = tree.repository("broken", {".gitlab-ci.yml": "build: {script: [make], scripts: [make]}\n"})
     said = tree.ci("run", path)
     assert said.returncode == 1
-    assert "jobs:build config contains unknown keys: scripts" in said.stdout + said.stderr
+    assert ".gitlab-ci.yml:1: jobs:build config contains unknown keys: scripts\n" in said.stdout
     assert tree.left() == []
 
 

@@ -83,26 +83,26 @@ def containers_of_jobs(server):
 BROKEN = {
     "an unknown key": (
         "build:\n  script: [make]\n  scripts: [make]\n",
-        "jobs:build config contains unknown keys: scripts"),
+        "jobs:build config contains unknown keys: scripts", 3),
     "no script": (
         "build:\n  stage: build\n",
-        "jobs build config should implement the script:, run:, or trigger: keyword"),
+        "jobs build config should implement the script:, run:, or trigger: keyword", 2),
     "a cycle of extends": (
         "a: {extends: b, script: [x]}\nb: {extends: a, script: [x]}\n",
-        "a: circular dependency detected in `extends`"),
+        "a: circular dependency detected in `extends`", 1),
     "a cycle of needs": (
         "a: {script: [x], needs: [b]}\nb: {script: [x], needs: [a]}\n",
-        "The pipeline has circular dependencies"),
+        "The pipeline has circular dependencies", 1),
     "a need of itself": (
         "a: {script: [x], needs: [a]}\n",
-        "The pipeline has circular dependencies: self-dependency: a"),
-    "not YAML": ("a: [\n", "(<unknown>)"),
+        "The pipeline has circular dependencies: self-dependency: a", 1),
+    "not YAML": ("a: [\n", "(<unknown>)", 1),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_configuration_fails_its_pipeline(hosted, name):
-    configuration, message = BROKEN[name]
+    configuration, message, line = BROKEN[name]
     commit = hosted.commit({".gitlab-ci.yml": configuration})
     said = hosted.push()
     pipeline = hosted.get(f"pipelines/{hosted.pipeline_of(commit)}")
@@ -110,9 +110,10 @@ def test_a_broken_configuration_fails_its_pipeline(hosted, name):
     assert message in pipeline["yaml_errors"]
     assert hosted.jobs(pipeline["id"]) == {}
     assert f"Pipeline #{pipeline['id']} (invalid configuration)" in said
-    assert message in said
+    assert f"    .gitlab-ci.yml:{line}: {message}" in said
     page = hosted.call("GET", f"/projects/{hosted.number}/ci/lint").json()
     assert page["valid"] is False and message in page["errors"][0]
+    assert page["error_places"][0] == {"file": ".gitlab-ci.yml", "line": line}
     # The next push is not held up by it.
     again = hosted.run("fine: {script: [echo fine]}\n")
     assert hosted.ended(again)["status"] == "success"
