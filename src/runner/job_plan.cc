@@ -7,6 +7,13 @@
 namespace slipway::runner {
 namespace {
 
+constexpr const char* kVersion = "1.0";  // as the executor calls itself when it takes jobs
+#if defined(__aarch64__)
+constexpr const char* kPlatform = "linux/arm64";
+#else
+constexpr const char* kPlatform = "linux/amd64";
+#endif
+
 bool is_false(std::string_view text) { return text == "false" || text == "0"; }
 
 std::vector<std::string> clean_flags(const ci::Variables& variables) {
@@ -60,6 +67,9 @@ ci::Variables runner_variables(const ci::Assignment& assignment, const PlanFacts
   set("CI_JOB_TIMEOUT", std::to_string(assignment.timeout.count()));
   set("CI_JOB_IMAGE", image);
   set("CI_DISPOSABLE_ENVIRONMENT", "true");
+  set("CI_RUNNER_VERSION", kVersion);
+  set("CI_RUNNER_REVISION", "slipway");
+  set("CI_RUNNER_EXECUTABLE_ARCH", kPlatform);
   const auto value_of = [&](std::string_view name) -> std::string {
     const ci::Variable* found = ci_config::find(variables, name);
     if (!found) return "";

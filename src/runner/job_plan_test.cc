@@ -81,6 +81,8 @@ TEST(RunnerVariables, AreExpandedOnceWithTheRunnersOwn) {
   EXPECT_EQ(value("CI_CONCURRENT_ID"), "1");
   EXPECT_EQ(value("CI_CONCURRENT_PROJECT_ID"), "2");
   EXPECT_EQ(value("CI_SERVER"), "yes");
+  EXPECT_EQ(value("CI_RUNNER_VERSION"), "1.0");
+  EXPECT_TRUE(value("CI_RUNNER_EXECUTABLE_ARCH").starts_with("linux/"));
   EXPECT_EQ(std::count_if(variables.begin(), variables.end(),
                           [](const ci::Variable& each) { return each.key == "B"; }),
             1);
