@@ -9,6 +9,7 @@
 #include "base/subprocess.h"
 #include "ci_config/ci_config.h"
 #include "cli/command.h"
+#include "cli/local_git.h"
 #include "net/client.h"
 #include "store/files.h"
 
@@ -17,7 +18,7 @@ namespace {
 
 struct LintOptions {
   std::string path = ".";
-  std::string ref = "main";
+  std::string ref;
   std::string source = "push";
   bool preview = false;
   bool json = false;
@@ -83,12 +84,15 @@ Json as_json(const ci_config::Result& result) {
           {"merged_yaml", result.merged_yaml}};
 }
 
-int run_lint(const LintOptions& options) {
+int run_lint(LintOptions options) {
   std::filesystem::path file = options.path;
   if (std::filesystem::is_directory(file)) file /= ".gitlab-ci.yml";
   if (!std::filesystem::is_regular_file(file))
     throw Error("NoConfiguration", "there is no " + file.string());
-  WorkingTree tree(file.parent_path().empty() ? "." : file.parent_path());
+  const std::filesystem::path folder = file.parent_path().empty() ? "." : file.parent_path();
+  WorkingTree tree(folder);
+  const std::string main = default_branch(folder).name;
+  if (options.ref.empty()) options.ref = current_branch(folder).value_or(main);
   ci_config::Context context;
   context.file = file.filename().string();
   context.ref = options.ref;
@@ -97,7 +101,7 @@ int run_lint(const LintOptions& options) {
                         {"GITLAB_CI", "true"},
                         {"CI_COMMIT_REF_NAME", options.ref},
                         {"CI_COMMIT_BRANCH", options.ref},
-                        {"CI_DEFAULT_BRANCH", "main"},
+                        {"CI_DEFAULT_BRANCH", main},
                         {"CI_PIPELINE_SOURCE", options.source}};
   const ci_config::Result result =
       ci_config::compile(store::read_file(file, 1u << 20), context, tree);
@@ -136,7 +140,8 @@ void add_ci_lint(CLI::App& parser, Run& run) {
   auto* command = parser.add_subcommand("lint", "Check a .gitlab-ci.yml as GitLab would");
   command->add_option("path", options->path, "The file, or the folder that holds it")
       ->capture_default_str();
-  command->add_option("--ref", options->ref, "Branch that rules see")->capture_default_str();
+  command->add_option("--ref", options->ref,
+                      "Branch that rules see; what is checked out if not given");
   command->add_option("--source", options->source, "CI_PIPELINE_SOURCE that rules see")
       ->capture_default_str();
   command->add_flag("--preview", options->preview, "Print the merged configuration");

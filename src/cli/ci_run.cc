@@ -14,9 +14,9 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/strings.h"
-#include "base/subprocess.h"
 #include "cli/command.h"
 #include "cli/gitlab_client.h"
+#include "cli/local_git.h"
 #include "cli/session.h"
 #include "ship/repository.h"
 #include "store/files.h"
@@ -27,24 +27,11 @@ namespace {
 struct CiRunOptions {
   std::string path = ".";
   std::string name;
+  std::string branch;
   std::vector<std::string> others;  // "group/project=directory"
   std::vector<std::string> variables;
   int timeout = 3600;
 };
-
-std::string git(const std::filesystem::path& directory, std::vector<std::string> arguments,
-                std::map<std::string, std::string> environment = {}) {
-  base::Command command;
-  command.arguments = {"git", "-C", directory.string()};
-  command.arguments.insert(command.arguments.end(), arguments.begin(), arguments.end());
-  command.environment = std::move(environment);
-  command.environment["GIT_TERMINAL_PROMPT"] = "0";
-  const base::CommandResult result = base::run(command);
-  if (!result.ok())
-    throw Error("GitError",
-                "git " + arguments.at(0) + ": " + std::string(base::trim(result.error)));
-  return std::string(base::trim(result.output));
-}
 
 // A commit of the working tree as it is, which no branch of the repository ever sees.
 std::string commit_of_tree(const std::filesystem::path& directory,
@@ -61,6 +48,19 @@ std::string commit_of_tree(const std::filesystem::path& directory,
   const std::string tree = git(top, {"write-tree"}, environment);
   return git(top, {"commit-tree", tree, "-p", "HEAD", "-m", git(top, {"log", "-1", "--format=%B"})},
              environment);
+}
+
+// A line of a trace without the marks by which GitLab's page folds it. They end in a carriage
+// return, which would take the job's name off the terminal's line.
+std::string without_sections(std::string line) {
+  constexpr std::string_view kMark = "\x1b[0Ksection_";
+  constexpr std::string_view kClear = "\r\x1b[0K";
+  for (std::size_t start; (start = line.find(kMark)) != std::string::npos;) {
+    const std::size_t end = line.find(kClear, start);
+    if (end == std::string::npos) break;
+    line.erase(start, end + kClear.size() - start);
+  }
+  return line;
 }
 
 // Ctrl-C and its like, taken by waiting for them: threads that are made later inherit the block.
@@ -114,10 +114,10 @@ class CiRun {
       const auto equals = other.find('=');
       if (equals == std::string::npos)
         throw Error("Usage", "--project wants group/project=directory, not " + other);
-      push(other.substr(equals + 1), other.substr(0, equals), true);
+      push_other(other.substr(equals + 1), other.substr(0, equals));
     }
-    const std::string project = push(options_.path, own_name(), false);
-    const auto pipelines = gitlab_.get("/projects/" + project + "/pipelines");
+    const auto [project, commit] = push_own();
+    const auto pipelines = gitlab_.get("/projects/" + project + "/pipelines?sha=" + commit);
     if (pipelines.empty()) {
       std::cout << "no pipeline: no job fits a push to this branch\n";
       return 0;
@@ -144,31 +144,56 @@ class CiRun {
     return "local/" + std::filesystem::path(top).filename().string();
   }
 
-  // Makes the project and pushes the tree to it; the project's id for paths.
-  std::string push(const std::filesystem::path& directory, const std::string& name, bool quietly) {
+  Json make_project(const std::string& name, const std::string& main) {
     const auto slash = name.rfind('/');
     if (slash == std::string::npos)
       throw Error("Usage", "a project's name is group/project, not " + name);
     const std::string group = name.substr(0, slash);
     auto space = gitlab_.find("/groups/" + GitlabClient::project(group));
     if (!space) space = gitlab_.post("/groups", {{"name", group}, {"path", group}});
-    const Json project = gitlab_.post("/projects", {{"path", name.substr(slash + 1)},
-                                                    {"name", name.substr(slash + 1)},
-                                                    {"namespace_id", (*space)["id"]}});
-    const std::string branch = base::text_or(project, "default_branch", "main");
-    const std::string commit = commit_of_tree(directory, scratch_);
+    return gitlab_.post("/projects", {{"path", name.substr(slash + 1)},
+                                      {"name", name.substr(slash + 1)},
+                                      {"namespace_id", (*space)["id"]},
+                                      {"default_branch", main}});
+  }
+
+  // A repository that is triggered or included is asked by its default branch.
+  void push_other(const std::filesystem::path& directory, const std::string& name) {
+    const std::string branch = default_branch(directory).name;
+    make_project(name, branch);
+    push(directory, name, commit_of_tree(directory, scratch_), branch, {"-o", "ci.skip"});
+  }
+
+  // Makes the project and pushes the tree to it as the branch that it is on; the project's id and
+  // the commit. The default branch comes first where it is another: rules compare with it.
+  std::pair<std::string, std::string> push_own() {
+    const std::string name = own_name();
+    const DefaultBranch main = default_branch(options_.path);
+    std::string branch = options_.branch;
+    if (branch.empty()) branch = current_branch(options_.path).value_or(main.name);
+    const Json project = make_project(name, main.name);
+    if (branch != main.name && !main.commit.empty())
+      push(options_.path, name, main.commit, main.name, {"-o", "ci.skip"});
+    std::vector<std::string> words;
+    for (const std::string& variable : options_.variables)
+      words.insert(words.end(), {"-o", "ci.variable=" + variable});
+    const std::string commit = commit_of_tree(options_.path, scratch_);
+    push(options_.path, name, commit, branch, words);
+    return {std::to_string(base::integer_or(project, "id", 0)), commit};
+  }
+
+  void push(const std::filesystem::path& directory, const std::string& name,
+            const std::string& commit, const std::string& branch,
+            const std::vector<std::string>& words) {
     const std::string token = base::base64("oauth2:" + gitlab_.token());
     std::vector<std::string> arguments{"push", "-q"};
-    if (quietly) arguments.insert(arguments.end(), {"-o", "ci.skip"});
-    for (const std::string& variable : options_.variables)
-      arguments.insert(arguments.end(), {"-o", "ci.variable=" + variable});
+    arguments.insert(arguments.end(), words.begin(), words.end());
     arguments.insert(arguments.end(),
                      {gitlab_.url() + "/" + name + ".git", commit + ":refs/heads/" + branch});
     git(directory, arguments,
         {{"GIT_CONFIG_COUNT", "1"},
          {"GIT_CONFIG_KEY_0", "http.extraHeader"},
          {"GIT_CONFIG_VALUE_0", "Authorization: Basic " + token}});
-    return std::to_string(base::integer_or(project, "id", 0));
   }
 
   int follow(const std::string& path) {
@@ -268,6 +293,8 @@ class CiRun {
     if (status == "success" || status == "failed" || status == "canceled")
       std::cout << (status == "success" ? "✓ " : "✗ ") << prefix << base::text_or(job, "name")
                 << "  " << status << "  " << base::text_or(job, "failure_reason") << std::endl;
+    if (base::text_or(job, "failure_reason") == "downstream_bridge_project_not_found")
+      std::cout << "  give its repository: --project group/project=directory" << std::endl;
   }
 
   // Whole new lines of the trace.
@@ -275,8 +302,12 @@ class CiRun {
     const std::string trace = gitlab_.text(project + "/jobs/" + id + "/trace");
     std::size_t& from = traced_[id];
     for (std::size_t end;
-         from < trace.size() && (end = trace.find('\n', from)) != std::string::npos; from = end + 1)
-      std::cout << name << " │ " << trace.substr(from, end - from) << "\n";
+         from < trace.size() && (end = trace.find('\n', from)) != std::string::npos;
+         from = end + 1) {
+      const std::string line = trace.substr(from, end - from);
+      const std::string shown = without_sections(line);
+      if (!shown.empty() || line.empty()) std::cout << name << " │ " << shown << "\n";
+    }
     std::cout << std::flush;
   }
 
@@ -302,6 +333,8 @@ void add_ci(CLI::App& parser, const Globals& globals, Run& run) {
       "run", "Run the pipeline of a working tree, uncommitted changes included");
   command->add_option("path", options->path, "The repository")->capture_default_str();
   command->add_option("--name", options->name, "Its group/project; local/<folder> if not given");
+  command->add_option("--branch", options->branch,
+                      "The branch it runs as; what is checked out if not given");
   command->add_option("--project", options->others,
                       "Another repository that it triggers or includes: group/project=directory");
   command->add_option("--variable", options->variables, "A pipeline variable: KEY=value");

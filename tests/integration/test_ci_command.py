@@ -184,6 +184,27 @@ def test_run_takes_the_tree_as_it_is(tree):
     assert tree.left() == []
 
 
+def test_run_is_on_the_branch_that_is_checked_out(tree):
+    path = tree.repository("branched", {".gitlab-ci.yml": """
+deploy: {script: [echo deployed], rules: [{if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'}]}
+check: {script: ['echo "on $CI_COMMIT_BRANCH"'], rules: [{if: '$CI_COMMIT_BRANCH =~ /^feature/'}]}
+changed: {script: [echo x], rules: [{changes: {paths: [a.txt], compare_to: refs/heads/main}}]}
+same: {script: [echo x], rules: [{changes: {paths: [b.txt], compare_to: refs/heads/main}}]}
+""", "a.txt": "1\n", "b.txt": "1\n"})
+    tree.git(path, "checkout", "-q", "-b", "feature/one")
+    tree.write(path, {"a.txt": "2\n"})
+    said = tree.ci("run", path)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "check │ on feature/one\n" in said.stdout
+    assert "✓ changed  success" in said.stdout
+    assert "deploy" not in said.stdout and "same" not in said.stdout
+    assert "section_start" not in said.stdout and "\r" not in said.stdout
+    assert "for a push to feature/one" in tree.ci("lint", path).stdout
+    elsewhere = tree.ci("run", "--branch", "main", path)
+    assert "deploy │ deployed\n" in elsewhere.stdout and "check" not in elsewhere.stdout
+    assert tree.left() == []
+
+
 def test_run_fails_as_the_pipeline_does(tree):
     path = tree.repository("failing", {".gitlab-ci.yml": """
 good: {stage: build, script: [echo fine]}
@@ -231,6 +252,7 @@ down:
     without = tree.ci("run", above)
     assert without.returncode == 1
     assert "downstream_bridge_project_not_found" in without.stdout
+    assert "--project group/project=directory" in without.stdout
     assert tree.left() == []
 
 
