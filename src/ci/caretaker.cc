@@ -261,6 +261,32 @@ std::optional<base::Millis> Caretaker::run_due() {
   return next;
 }
 
+// As GitLab does with jobs that no runner takes.
+void Caretaker::look_after_waiting(const JobRow& row) {
+  const auto runners = parts_.queue.runners();
+  const base::Millis now = parts_.workshop.clock.now();
+  // Nobody could take it while the server was away.
+  const base::Millis queued = std::max(row.job.queued.value_or(row.job.created), started_);
+  parts_.workshop.change([&](Machine& machine, store::Transaction& transaction) {
+    auto there = find_job(transaction, row.job.id);
+    if (!there || there->due != row.due || there->job.status != Status::kPending) return;
+    const auto pipeline = find_pipeline(transaction, there->job.pipeline);
+    const std::string why = why_stuck(
+        runners, there->job, pipeline && base::boolean_or(pipeline->context, "protected", false));
+    if (now < stuck_at(queued, why.empty())) {
+      there->due = stuck_at(queued, why.empty());
+      // The runners may change meanwhile.
+      if (*there->due > now + stuck_at(0, false)) there->due = now + stuck_at(0, false);
+      update(transaction, *there);
+      return;
+    }
+    machine.finish(row.job.id, {.status = Status::kFailed,
+                                .reason = "stuck_or_timeout_failure",
+                                .message = why,
+                                .exit_code = std::nullopt});
+  });
+}
+
 void Caretaker::look_after(const JobRow& row) {
   const Workshop& workshop = parts_.workshop;
   const base::Millis now = workshop.clock.now();
@@ -268,6 +294,7 @@ void Caretaker::look_after(const JobRow& row) {
     workshop.change([&](Machine& machine) { machine.start_delayed(row.job.id); });
     return;
   }
+  if (row.job.status == Status::kPending) return look_after_waiting(row);
   const base::Millis started = row.job.started.value_or(row.job.created);
   const Liveness liveness{
       .started = started,

@@ -52,6 +52,7 @@ class Caretaker {
   void give_up(const Task& task, const std::string& why);
   void run_schedule(const Task& task);
   void remove_files(const Json& what);
+  void look_after_waiting(const JobRow& row);
   void look_after(const JobRow& row);
   void expire(const JobRow& row);
 

@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* kOne = "a:\n  script: x\n";
 
+constexpr base::Millis kHour = 3'600'000;
+
 class CaretakerTest : public CiTest {
  protected:
   // The database as it is at this moment, under a process that dies now.
@@ -338,6 +340,40 @@ TEST_F(CaretakerTest, LetsARunnerGoOnWithoutTheJobsOfAProjectThatIsGone) {
   ASSERT_EQ(held.size(), 1u);
   EXPECT_EQ(held[0].job.id, kept);
   EXPECT_EQ(ci_->job(lost)->failure_reason, "data_integrity_failure");
+}
+
+TEST_F(CaretakerTest, GivesUpAJobThatNoRunnerTakes) {
+  const Pipeline pipeline = push_config("a: {script: x, tags: [gpu]}\nb: {script: x}\n");
+  EXPECT_THAT(lines_, testing::Contains("    a: no active runner has the tags gpu"));
+  clock_.advance(kHour - 1);
+  ci_->run_due();
+  EXPECT_EQ(status(pipeline, "a"), "pending");
+
+  clock_.advance(1);
+  ci_->run_due();
+  EXPECT_EQ(status(pipeline, "a"), "failed");
+  EXPECT_EQ(job(pipeline, "a").failure_reason, "stuck_or_timeout_failure");
+  EXPECT_EQ(job(pipeline, "a").failure_message, "no active runner has the tags gpu");
+  // The other has a runner, which may be busy for a day.
+  EXPECT_EQ(status(pipeline, "b"), "pending");
+  for (int hour = 1; hour < 24; ++hour) {
+    EXPECT_EQ(status(pipeline, "b"), "pending") << hour;
+    clock_.advance(kHour);
+    ci_->run_due();
+  }
+  EXPECT_EQ(job(pipeline, "b").failure_reason, "stuck_or_timeout_failure");
+  EXPECT_EQ(again(pipeline).status, Status::kFailed);
+}
+
+TEST_F(CaretakerTest, LetsARunnerTakeWhatWaitedForIt) {
+  const Pipeline pipeline = push_config("a: {script: x, tags: [gpu]}\n");
+  clock_.advance(kHour / 2);
+  Runner runner;
+  runner.tags = {"gpu"};
+  queue().add_runner(runner);
+  clock_.advance(kHour);
+  ci_->run_due();
+  EXPECT_EQ(status(pipeline, "a"), "pending");
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "ci/ci.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "ci/decide.h"
 #include "ci/masker.h"
 #include "ci/merge_request.h"
 #include "ci/removal.h"
@@ -22,6 +24,22 @@ Variable variable_of_option(std::string_view option) {
   variable.key = std::string(option.substr(0, equals));
   if (equals != std::string_view::npos) variable.value = std::string(option.substr(equals + 1));
   return variable;
+}
+
+// "build, test: no active runner has the tags docker".
+std::vector<std::string> stuck_jobs(const std::vector<Runner>& runners,
+                                    const std::vector<Job>& jobs, bool ref_protected) {
+  std::map<std::string, std::vector<std::string>> by_reason;
+  for (const Job& job : jobs) {
+    if (job.is_bridge()) continue;
+    const std::string why = why_stuck(runners, job, ref_protected);
+    if (!why.empty()) by_reason[why].push_back(job.name());
+  }
+  std::vector<std::string> lines;
+  for (const auto& [why, names] : by_reason) {
+    if (lines.size() < kMostErrorsShown) lines.push_back(base::join(names, ", ") + ": " + why);
+  }
+  return lines;
 }
 
 std::string plural(std::size_t count, const std::string& what) {
@@ -140,7 +158,8 @@ std::vector<std::string> Ci::pushed(const forge::Push& push) {
     const Pipeline made = state_->creation.create(*user, making);
     const std::string address = state_->workshop.url() + "/" + project->full_path +
                                 "/-/pipelines/" + std::to_string(made.id);
-    std::string what = plural(jobs_of(made.id).size(), "job");
+    const std::vector<Job> jobs = jobs_of(made.id);
+    std::string what = plural(jobs.size(), "job");
     if (!made.yaml_errors.empty()) what = "invalid configuration";
     if (made.status == Status::kSkipped && making.may_skip && made.stages.empty()) what = "skipped";
     std::vector<std::string> lines{
@@ -149,6 +168,10 @@ std::vector<std::string> Ci::pushed(const forge::Push& push) {
       const std::string place =
           i < made.yaml_error_places.size() ? made.yaml_error_places[i] : std::string();
       lines.push_back("    " + (place.empty() ? "" : place + ": ") + made.yaml_errors[i]);
+    }
+    for (const std::string& line : stuck_jobs(state_->queue.runners(), jobs,
+                                              base::boolean_or(made.context, "protected", false))) {
+      lines.push_back("    " + line);
     }
     lines.emplace_back("");
     return lines;

@@ -8,6 +8,8 @@
 #include <set>
 #include <string_view>
 
+#include "base/strings.h"
+
 namespace slipway::ci {
 namespace {
 
@@ -305,6 +307,20 @@ bool fits(const Runner& runner, const Job& job, bool ref_protected) {
   if (job.spec.tags.empty()) return runner.run_untagged;
   return std::all_of(job.spec.tags.begin(), job.spec.tags.end(),
                      [&](const std::string& tag) { return contains(runner.tags, tag); });
+}
+
+std::string why_stuck(const std::vector<Runner>& runners, const Job& job, bool ref_protected) {
+  const bool has_runner = std::any_of(runners.begin(), runners.end(), [&](const Runner& runner) {
+    return fits(runner, job, ref_protected);
+  });
+  if (has_runner) return "";
+  if (job.spec.tags.empty()) return "no active runner may take it";
+  return "no active runner has the tags " + base::join(job.spec.tags, ", ");
+}
+
+base::Millis stuck_at(base::Millis queued, bool has_runner) {
+  constexpr base::Millis kHour = 3'600'000;
+  return queued + (has_runner ? 24 * kHour : kHour);
 }
 
 std::vector<std::size_t> artifact_sources(const std::vector<Job>& jobs, const Job& of) {

@@ -74,6 +74,11 @@ std::vector<std::size_t> redundant(const std::string& mode, const std::vector<Jo
 // The pick rule. `ref_protected`: the job's pipeline runs on a protected ref.
 bool fits(const Runner& runner, const Job& job, bool ref_protected);
 
+// In words for people why no runner will take the job; "" where one may.
+std::string why_stuck(const std::vector<Runner>& runners, const Job& job, bool ref_protected);
+// Until when a job waits for a runner: an hour where none may take it, else a day.
+base::Millis stuck_at(base::Millis queued, bool has_runner);
+
 // Names, in the pipeline, of the jobs whose artifacts the job gets, in order.
 std::vector<std::size_t> artifact_sources(const std::vector<Job>& jobs, const Job& of);
 

@@ -233,5 +233,21 @@ TEST(Overdue, TellsSilenceFromLength) {
   EXPECT_EQ(overdue_at(job), 150);
 }
 
+TEST(WhyStuck, NamesTheTagsThatNobodyHas) {
+  Runner runner;
+  runner.tags = {"docker"};
+  Job job;
+  EXPECT_EQ(why_stuck({runner}, job, false), "");
+  job.spec.tags = {"docker", "gpu"};
+  EXPECT_EQ(why_stuck({runner}, job, false), "no active runner has the tags docker, gpu");
+  Runner other;
+  other.tags = {"gpu", "docker"};
+  EXPECT_EQ(why_stuck({runner, other}, job, false), "");
+  other.paused = true;
+  EXPECT_NE(why_stuck({runner, other}, job, false), "");
+  job.spec.tags.clear();
+  EXPECT_EQ(why_stuck({}, job, false), "no active runner may take it");
+}
+
 }  // namespace
 }  // namespace slipway::ci

@@ -123,6 +123,8 @@ void Machine::enqueue(JobRow& row) {
                               .document = {{"job", row.job.id}}});
     transaction_.after_commit(wakes_.work);
   } else {
+    // The caretaker's clock looks every minute: nobody is woken for what is hours away.
+    row.due = stuck_at(now_, false);
     transaction_.after_commit(wakes_.pending);
   }
   save(row);

@@ -279,10 +279,21 @@ class CiRun {
 
   void show_job(const std::string& project, const std::string& prefix, const Json& job) {
     const std::string status = base::text_or(job, "status");
+    if (status == "pending") take_tags(job);
     if (status != "created" && status != "skipped")
       show_trace(project, std::to_string(base::integer_or(job, "id", 0)),
                  prefix + base::text_or(job, "name"));
     show_end(prefix, job);
+  }
+
+  // There is no other runner here: this one takes jobs with whatever tags.
+  void take_tags(const Json& job) {
+    const std::size_t before = tags_.size();
+    for (const Json& tag : base::array_or_empty(job, "tag_list")) tags_.insert(tag);
+    if (tags_.size() == before) return;
+    for (const Json& runner : gitlab_.all("/runners/all"))
+      gitlab_.put("/runners/" + std::to_string(base::integer_or(runner, "id", 0)),
+                  {{"tag_list", tags_}});
   }
 
   // A line when a job or bridge has ended.
@@ -316,6 +327,7 @@ class CiRun {
   const std::filesystem::path scratch_;
   std::unique_ptr<app::App> app_;
   GitlabClient gitlab_;
+  std::set<std::string> tags_;
   std::map<std::string, std::string> shown_;
   std::map<std::string, std::size_t> traced_;
 };

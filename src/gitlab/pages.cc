@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "ci/decide.h"
 #include "gitlab/artifacts.h"
 #include "gitlab/failure.h"
 #include "gitlab/html.h"
@@ -141,6 +142,8 @@ class Pages {
       body += "<p class=\"error\">" + escaped(job.failure_reason) +
               (job.failure_message.empty() ? "" : ": " + escaped(job.failure_message)) + "</p>";
     }
+    if (const std::string why = why_stuck(job); !why.empty())
+      body += "<p class=\"error\">This job is stuck: " + escaped(why) + "</p>";
     for (const ci::Artifact& artifact : job.artifacts) {
       if (artifact.type != "archive") continue;
       body += "<p>" + link(path(project, "jobs", job.id) + "/artifacts/download", "artifacts.zip") +
@@ -160,6 +163,13 @@ class Pages {
   }
 
  private:
+  std::string why_stuck(const ci::Job& job) {
+    if (job.status != ci::Status::kPending || job.is_bridge()) return "";
+    const auto pipeline = call_.ci().pipeline(job.pipeline);
+    return ci::why_stuck(call_.ci().queue().runners(), job,
+                         pipeline && base::boolean_or(pipeline->context, "protected", false));
+  }
+
   static std::string path(const forge::Project& project, const std::string& kind, forge::Id id) {
     return "/" + project.full_path + "/-/" + kind + "/" + std::to_string(id);
   }

@@ -187,7 +187,7 @@ def test_run_takes_the_tree_as_it_is(tree):
 def test_run_is_on_the_branch_that_is_checked_out(tree):
     path = tree.repository("branched", {".gitlab-ci.yml": """
 deploy: {script: [echo deployed], rules: [{if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'}]}
-check: {script: ['echo "on $CI_COMMIT_BRANCH"'], rules: [{if: '$CI_COMMIT_BRANCH =~ /^feature/'}]}
+check: {script: ['echo "on $CI_COMMIT_BRANCH"'], tags: [docker], rules: [{if: '$CI_COMMIT_BRANCH =~ /^feature/'}]}
 changed: {script: [echo x], rules: [{changes: {paths: [a.txt], compare_to: refs/heads/main}}]}
 same: {script: [echo x], rules: [{changes: {paths: [b.txt], compare_to: refs/heads/main}}]}
 """, "a.txt": "1\n", "b.txt": "1\n"})
