@@ -59,6 +59,7 @@ std::optional<std::string> ForgeSource::remote(const std::string& url) {
   request.timeout = std::chrono::milliseconds(10'000);
   request.response_limit = kRemoteLimit;
   const net::ClientResponse response = client.send(request);
+  if (response.status >= 400) throw Error("HttpStatus", std::to_string(response.status));
   if (response.status != 200) return std::nullopt;
   return response.body;
 }
@@ -67,7 +68,7 @@ std::optional<std::vector<std::string>> ForgeSource::changed_paths(const std::st
   if (!compare_to.empty()) {
     const auto other = repository_.resolve(compare_to);
     if (!other) {
-      throw Error("NotFound", "`" + compare_to + "` is not a valid ref");
+      throw Error("NotFound", "rules:changes:compare_to is not a valid ref");
     }
     return repository_.changed_paths(repository_.merge_base(*other, sha_).value_or(*other), sha_);
   }

@@ -4,7 +4,6 @@
 //
 // Pure: whatever is outside (files of this and other projects, the changed paths) comes through
 // Source. The same engine serves pushes, the lint API, `slipway ci lint` and `slipway ci run`.
-// Sources: docs.gitlab.com/ee/ci/yaml, and gitlabhq's lib/gitlab/ci for order and wording.
 
 #include <chrono>
 #include <cstdint>
@@ -29,6 +28,7 @@ class Source {
   // A source that reads another project at a ref (empty: its default branch). Throws Error
   // with GitLab's words where it is not there or the user may not read it.
   virtual std::unique_ptr<Source> project(const std::string& path, const std::string& ref) = 0;
+  // Throws Error{HttpStatus}, whose message is the number, for an answer that is none.
   virtual std::optional<std::string> remote(const std::string& url) = 0;
   // Paths changed by the push, or against `compare_to` where not empty; nothing where there is no
   // diff (a new branch, a schedule, a tag), which makes rules:changes true.

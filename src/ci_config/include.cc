@@ -248,10 +248,16 @@ void Includes::include_remote(const Node& entry, const Place& place, Node& into)
   check_location(*entry.find("remote"), location.substr(0, location.find_first_of("?#")));
   if (!is_url(location)) fail("Remote file `" + location + "` does not have a valid address!");
   count_file();
-  const auto text = source_.remote(location);
-  if (!text) {
-    fail("Remote file `" + location + "` could not be fetched because of HTTP error!");
+  const std::string failed = "Remote file `" + location + "` could not be fetched because of ";
+  std::optional<std::string> text;
+  try {
+    text = source_.remote(location);
+  } catch (const base::Error& error) {
+    if (error.code() == "HttpStatus") fail(failed + "HTTP code `" + error.message() + "` error!");
+    const bool late = error.message().find("timed out") != std::string::npos;
+    fail(failed + (late ? "a timeout error!" : "a socket error!"));
   }
+  if (!text) fail(failed + "HTTP error!");
   Json listing = listed("remote", location, place);
   listing["raw"] = location;
   list_.push_back(std::move(listing));

@@ -162,6 +162,17 @@ TEST(Include, StopsAtAHundredAndFifty) {
   EXPECT_EQ(plan_of(many, projects).jobs.size(), 150u);
 }
 
+TEST(Include, OfARemoteFileSaysWhyItFailed) {
+  const std::string start = "Remote file `https://a/";
+  EXPECT_THAT(
+      compiled("include: https://a/404.yml").errors,
+      ElementsAre(start + "404.yml` could not be fetched because of HTTP code `404` error!"));
+  EXPECT_THAT(compiled("include: https://a/slow.yml").errors,
+              ElementsAre(start + "slow.yml` could not be fetched because of a timeout error!"));
+  EXPECT_THAT(compiled("include: https://a/gone.yml").errors,
+              ElementsAre(start + "gone.yml` could not be fetched because of a socket error!"));
+}
+
 TEST(Include, OfARemoteFileHasNoProject) {
   FakeProjects projects;
   projects.remote["https://example.com/ci.yml"] = "include: a.yml\nremote: {script: x}";

@@ -53,6 +53,9 @@ class FakeSource final : public Source {
   }
   std::optional<std::string> remote(const std::string& url) override {
     const auto found = projects_.remote.find(url);
+    if (url.ends_with("404.yml")) throw base::Error("HttpStatus", "404");
+    if (url.ends_with("slow.yml")) throw base::Error("ConnectionError", "Operation timed out");
+    if (url.ends_with("gone.yml")) throw base::Error("ConnectionError", "Connection refused");
     return found == projects_.remote.end() ? std::nullopt : std::optional(found->second);
   }
   std::optional<std::vector<std::string>> changed_paths(const std::string& compare_to) override {

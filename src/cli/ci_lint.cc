@@ -55,6 +55,7 @@ class WorkingTree final : public ci_config::Source {
     request.url = url;
     request.response_limit = 1u << 20;
     const net::ClientResponse response = http_.send(request);
+    if (response.status >= 400) throw Error("HttpStatus", std::to_string(response.status));
     if (response.status != 200) return std::nullopt;
     return response.body;
   }
