@@ -104,12 +104,11 @@ std::optional<Assignment> JobQueue::take(Id id, const Json& info, std::chrono::m
       if (row) {
         const Id job = row->job.id;
         note_contact(job);
-        try {
-          return assignment_of(std::move(*row));
-        } catch (const std::exception& error) {
-          give_up(job, error.what());
-          continue;
+        if (auto assignment = assignment_or_end(std::move(*row))) {
+          if (assignment->complete) return assignment;
+          give_up(job, "missing_dependency_failure");
         }
+        continue;
       }
     }
     std::unique_lock lock(mutex_);
@@ -118,6 +117,27 @@ std::optional<Assignment> JobQueue::take(Id id, const Json& info, std::chrono::m
     }
     if (closed_) return std::nullopt;
   }
+}
+
+// Nothing where it cannot be made; the job has failed then.
+std::optional<Assignment> JobQueue::assignment_or_end(JobRow row) {
+  const Id job = row.job.id;
+  try {
+    return assignment_of(std::move(row));
+  } catch (const std::exception& error) {
+    log(Level::kError, "a job could not be handed out", {{"job", job}, {"reason", error.what()}});
+    give_up(job, "data_integrity_failure");
+    return std::nullopt;
+  }
+}
+
+void JobQueue::give_up(Id job, const std::string& reason) {
+  workshop_.change([&](Machine& machine, store::Transaction& transaction) {
+    if (!find_job(transaction, job)) return;  // removed with its project
+    machine.finish(
+        job,
+        {.status = Status::kFailed, .reason = reason, .message = "", .exit_code = std::nullopt});
+  });
 }
 
 Assignment JobQueue::assignment_of(JobRow row) const {
@@ -148,7 +168,9 @@ Assignment JobQueue::assignment_of(JobRow row) const {
     ci::update(transaction, *there);
   });
   traces_.add_secrets(row.job.id, secrets);
-  for (Job& source : variables_.sources_of(row.job, *pipeline)) {
+  auto sources = variables_.sources_of(row.job, *pipeline);
+  assignment.complete = sources.complete;
+  for (Job& source : sources.jobs) {
     if (artifacts_.path(source, "archive")) assignment.dependencies.push_back(std::move(source));
   }
   assignment.token = row.token;
@@ -178,27 +200,10 @@ std::vector<Assignment> JobQueue::held_by(Id id) {
   });
   std::vector<Assignment> held;
   for (JobRow& row : rows) {
-    const Id job = row.job.id;
-    note_contact(job);
-    try {
-      held.push_back(assignment_of(std::move(row)));
-    } catch (const std::exception& error) {
-      // The others go on, and so does the start of the server.
-      give_up(job, error.what());
-    }
+    note_contact(row.job.id);
+    if (auto assignment = assignment_or_end(std::move(row))) held.push_back(std::move(*assignment));
   }
   return held;
-}
-
-void JobQueue::give_up(Id job, const std::string& why) {
-  log(Level::kError, "a job could not be handed out", {{"job", job}, {"reason", why}});
-  workshop_.change([&](Machine& machine, store::Transaction& transaction) {
-    if (!find_job(transaction, job)) return;
-    machine.finish(job, {.status = Status::kFailed,
-                         .reason = "data_integrity_failure",
-                         .message = "",
-                         .exit_code = std::nullopt});
-  });
 }
 
 void JobQueue::note_contact(Id job) {

@@ -56,10 +56,11 @@ class JobQueue final : public Queue {
 
  private:
   Assignment assignment_of(JobRow row) const;
+  std::optional<Assignment> assignment_or_end(JobRow row);
+  void give_up(Id job, const std::string& reason);  // nobody can be told what to run
   void note_contact(Id job);
   void note_runner(const Runner& runner, const Json& info);
   void end(const JobRow& row, const JobUpdate& update);
-  void give_up(Id job, const std::string& why);  // nobody can be told what to run
   std::optional<JobRow> find(Id job) const;
 
   const Workshop& workshop_;

@@ -80,49 +80,71 @@ Variables JobVariables::known_early(const JobRow& row, const Pipeline& pipeline,
   return all;
 }
 
-std::vector<Job> JobVariables::sources_of(const Job& job, const Pipeline& pipeline) const {
-  std::vector<Job> jobs;
-  std::vector<Job> sources;
-  workshop_.database.read([&](store::Reader& reader) {
-    for (JobRow& row : rows_of(reader, pipeline.id, false)) jobs.push_back(std::move(row.job));
-    for (const std::size_t index : artifact_sources(jobs, job)) sources.push_back(jobs[index]);
-    if (!job.spec.needs) return;
-    for (const ci_config::Need& need : *job.spec.needs) {
-      if (need.pipeline.empty() || !need.artifacts) continue;
-      // needs:pipeline:job, of a pipeline above or below in the same project.
-      const Variables variables = pipeline.variables;
-      const auto id = base::parse_integer(ci_config::expand(need.pipeline, variables, false));
-      if (!id) continue;
+// What needs:project and needs:pipeline may name: all but what comes from other jobs.
+Variables JobVariables::known_to_needs(const Job& job, const Pipeline& pipeline) const {
+  const forge::Project project = project_of(workshop_.forge, job.project);
+  JobRow row;
+  row.job = job;
+  Variables known = known_early(row, pipeline, project);
+  add(known, job.spec.variables);
+  add(known, settings_.variables_for(project, is_protected(pipeline), ""));
+  add(known, pipeline.variables);
+  return ci_config::expand_all(known);
+}
+
+std::optional<Job> JobVariables::find_elsewhere(const ci_config::Need& need, const Job& job,
+                                                const Variables& known) const {
+  std::optional<Job> found;
+  if (!need.pipeline.empty()) {
+    // Of a pipeline above or below in the same project.
+    const auto id = base::parse_integer(ci_config::expand(need.pipeline, known, false));
+    if (!id) return std::nullopt;
+    workshop_.database.read([&](store::Reader& reader) {
       for (JobRow& row : rows_of(reader, *id, false)) {
         if (row.job.project == job.project && row.job.spec.name == need.job) {
-          sources.push_back(std::move(row.job));
+          found = std::move(row.job);
         }
       }
-    }
+    });
+    return found;
+  }
+  const auto user = workshop_.forge.user(job.user);
+  const auto project = workshop_.forge.project_at(ci_config::expand(need.project, known, false));
+  if (!user || !project) return std::nullopt;
+  const forge::Identity identity = identity_of_user(*user);
+  if (!workshop_.forge.can_read(&identity, *project)) return std::nullopt;
+  std::string ref = ci_config::expand(need.ref, known, false);
+  if (ref.empty()) ref = project->default_branch;
+  workshop_.database.read([&](store::Reader& reader) {
+    found = find_latest_job(reader, project->id, ref, ci_config::expand(need.job, known));
+  });
+  return found;
+}
+
+JobVariables::Sources JobVariables::sources_of(const Job& job, const Pipeline& pipeline) const {
+  Sources sources;
+  workshop_.database.read([&](store::Reader& reader) {
+    std::vector<Job> jobs;
+    for (JobRow& row : rows_of(reader, pipeline.id, false)) jobs.push_back(std::move(row.job));
+    for (const std::size_t index : artifact_sources(jobs, job)) sources.jobs.push_back(jobs[index]);
   });
   if (!job.spec.needs) return sources;
-  const auto user = workshop_.forge.user(job.user);
+  std::optional<Variables> known;
   for (const ci_config::Need& need : *job.spec.needs) {
-    if (need.project.empty() || !need.artifacts || !user) continue;
-    const auto project =
-        workshop_.forge.project_at(ci_config::expand(need.project, pipeline.variables));
-    const forge::Identity identity = identity_of_user(*user);
-    if (!project || !workshop_.forge.can_read(&identity, *project)) continue;
-    const std::string ref = need.ref.empty()
-                                ? project->default_branch
-                                : ci_config::expand(need.ref, pipeline_variables(pipeline, ""));
-    workshop_.database.read([&](store::Reader& reader) {
-      if (auto found = find_latest_job(reader, project->id, ref, need.job)) {
-        sources.push_back(std::move(*found));
-      }
-    });
+    if ((need.project.empty() && need.pipeline.empty()) || !need.artifacts) continue;
+    if (!known) known = known_to_needs(job, pipeline);
+    if (auto found = find_elsewhere(need, job, *known)) {
+      sources.jobs.push_back(std::move(*found));
+    } else {
+      sources.complete = false;
+    }
   }
   return sources;
 }
 
 Variables JobVariables::dotenv_of(const Job& job, const Pipeline& pipeline) const {
   Variables all;
-  for (const Job& source : sources_of(job, pipeline)) {
+  for (const Job& source : sources_of(job, pipeline).jobs) {
     for (const auto& [key, value] : source.dotenv.items()) {
       Variable variable;
       variable.key = key;

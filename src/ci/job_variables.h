@@ -29,14 +29,21 @@ class JobVariables {
 
   // The job's environment, its name and address expanded; nothing where it has none.
   std::optional<Environment> environment_of(const Job& job, const Pipeline& pipeline) const;
+  struct Sources {
+    std::vector<Job> jobs;
+    bool complete = true;  // false: a job that it needs elsewhere is not there
+  };
   // Jobs whose archives and dotenv variables the job gets; of other projects too.
-  std::vector<Job> sources_of(const Job& job, const Pipeline& pipeline) const;
+  Sources sources_of(const Job& job, const Pipeline& pipeline) const;
 
  private:
   // In rising precedence, not expanded.
   Variables raw(const JobRow& row, const Pipeline& pipeline) const;
   Variables known_early(const JobRow& row, const Pipeline& pipeline,
                         const forge::Project& project) const;
+  Variables known_to_needs(const Job& job, const Pipeline& pipeline) const;
+  std::optional<Job> find_elsewhere(const ci_config::Need& need, const Job& job,
+                                    const Variables& known) const;
   Variables dotenv_of(const Job& job, const Pipeline& pipeline) const;
 
   const Workshop& workshop_;

@@ -27,6 +27,7 @@ struct Assignment {
   std::chrono::seconds timeout{3600};
   // Jobs whose archives it gets first, in order.
   std::vector<Job> dependencies;
+  bool complete = true;  // false: one of another project or pipeline is not there
 };
 
 struct TraceResult {

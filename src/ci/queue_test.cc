@@ -252,6 +252,30 @@ test: {stage: test, script: x, when: manual, allow_failure: false}
   EXPECT_EQ(job(pipeline, "test").failure_reason, "missing_dependency_failure");
 }
 
+TEST_F(QueueTest, TakesArtifactsOfOtherProjects) {
+  const forge::Project other = make_project("upstream");
+  push(other, {{".gitlab-ci.yml", "make: {script: x}\n"}});
+  const char* const wants =
+      "variables: {FROM: root/upstream}\nuse:\n  script: x\n  needs:\n"
+      "    - {project: $FROM, job: make, ref: $CI_DEFAULT_BRANCH}\n";
+  // The other project's job has not run yet: nobody waits for it.
+  const Pipeline early = push_config(wants);
+  const Assignment make = *take();
+  ASSERT_EQ(make.job.name(), "make");
+  EXPECT_FALSE(take());
+  EXPECT_EQ(job(early, "use").failure_reason, "missing_dependency_failure");
+
+  add_zip(make.job.id, {{.path = "model", .content = "x"}});
+  add_dotenv(make.job.id, "MADE=yes\n");
+  finish(make.job.id);
+  const Pipeline later = push_config(wants);
+  const auto use = take();
+  ASSERT_TRUE(use);
+  ASSERT_EQ(use->dependencies.size(), 1u);
+  EXPECT_EQ(use->dependencies[0].id, make.job.id);
+  EXPECT_EQ(value(*use, "MADE"), "yes");
+}
+
 TEST_F(QueueTest, KeepsTheArtifactsOfTheLatestSuccess) {
   push_config("a: {script: x, artifacts: {paths: [out], expire_in: 1 hour}}\n");
   const Assignment a = *take();
