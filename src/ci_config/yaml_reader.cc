@@ -38,6 +38,9 @@ class Builder final : public YAML::EventHandler {
   void OnAnchor(const YAML::Mark&, const std::string&) override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (!open_.empty() && open_.back().key && !open_.back().flow) {
+      valueless_.push_back(open_.back().key_at);
+    }
     Node node;
     node.position = at(mark);
     finish(std::move(node), anchor, Plain::kYes);
@@ -82,6 +85,9 @@ class Builder final : public YAML::EventHandler {
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
 
+  // Keys without a value, of mappings in block style: perhaps without a colon.
+  const std::vector<Position>& valueless() const { return valueless_; }
+
   // Where the last scalar with quotes or a tag begins; line 0 where a plain one came last.
   Position last_scalar() const { return last_scalar_; }
 
@@ -111,6 +117,7 @@ class Builder final : public YAML::EventHandler {
     bool flow = false;
     // Of a mapping: the key that waits for its value, and where each key is.
     std::optional<Member> key;
+    Position key_at;
     bool merges = false;
     std::unordered_map<std::string, std::size_t> places;
   };
@@ -156,6 +163,7 @@ class Builder final : public YAML::EventHandler {
     } else if (!parent.key) {
       parent.merges = plain == Plain::kYes && node.is_text() && node.text == "<<";
       parent.key = Member{node.text, node.kind, {}};
+      parent.key_at = node.position;
     } else {
       Member member = std::move(*parent.key);
       parent.key.reset();
@@ -202,12 +210,17 @@ class Builder final : public YAML::EventHandler {
   std::optional<Node> root_;
   Position last_scalar_;
   Position document_;
+  std::vector<Position> valueless_;
 };
 
 struct Wording {
   std::string_view theirs;  // yaml-cpp's message begins so
   std::string_view ours;    // libyaml's problem and context
 };
+
+constexpr std::string_view kNoColon = "could not find expected ':' while scanning a simple key";
+constexpr std::string_view kNoToken =
+    "found character that cannot start any token while scanning for the next token";
 
 constexpr Wording kWordings[] = {
     {"illegal map value", "mapping values are not allowed in this context"},
@@ -216,10 +229,8 @@ constexpr Wording kWordings[] = {
     {"illegal document indicator in scalar",
      "found unexpected document indicator while scanning a quoted scalar"},
     {"unknown escape character", "found unknown escape character while parsing a quoted scalar"},
-    {"unknown token",
-     "found character that cannot start any token while scanning for the next token"},
-    {"illegal tab when looking for indentation",
-     "found character that cannot start any token while scanning for the next token"},
+    {"unknown token", kNoToken},
+    {"illegal tab when looking for indentation", kNoToken},
     {"illegal flow end", "did not find expected node content while parsing a block node"},
     {"unexpected character in block scalar",
      "did not find expected comment or line break while scanning a block scalar"},
@@ -287,27 +298,65 @@ void check_document_start(const std::string& text, Position start, const Node& b
   fail_at(std::string(unexpected_in(open)), open.begins.line, open.begins.column);
 }
 
-// A line that should be a key but has no colon runs on into the next one, whose colon is then the
-// one too many:
-//   script
-//   stage: test
-std::optional<Position> key_without_colon(const std::string& text, int line, int column) {
-  const auto lines = base::split(text, '\n');
-  const auto at = static_cast<std::size_t>(line - 1);
-  if (at == 0 || at >= lines.size()) return std::nullopt;
-  const auto indentation = [](const std::string& one) {
-    return std::min(one.find_first_not_of(' '), one.size());
-  };
-  const std::string& second = lines[at];
-  const std::size_t indent = indentation(second);
-  const std::string before = second.substr(0, static_cast<std::size_t>(column - 1));
-  if (before.find(": ") != std::string::npos) return std::nullopt;
-  const std::string& first = lines[at - 1];
-  if (base::trim(first).empty() || indentation(first) != indent || first[indent] == '-' ||
-      first.find(": ") != std::string::npos || first.ends_with(':')) {
-    return std::nullopt;
+// Whether what begins at a place is a key without a colon on its own line.
+bool lacks_colon(const std::string& text, int line, int column) {
+  const std::size_t start = offset_of(text, line, column);
+  const std::size_t line_start = offset_of(text, line, 1);
+  const auto before = base::trim(std::string_view(text).substr(line_start, start - line_start));
+  if (before.ends_with('?')) return false;  // an explicit key
+  std::string_view rest = std::string_view(text).substr(start);
+  rest = rest.substr(0, rest.find('\n'));
+  rest = base::trim(rest.substr(0, rest.find(" #")));
+  if (rest.empty() || std::string_view("-?\"'{[&*!|>#").find(rest[0]) != std::string_view::npos) {
+    return false;
   }
-  return Position{0, line - 1, static_cast<int>(indent) + 1};
+  return !rest.ends_with(':') && rest.find(": ") == std::string_view::npos &&
+         rest.find(":\t") == std::string_view::npos;
+}
+
+// A line that should be a key but has no colon runs on into the next ones, one of which has the
+// colon that is then too many:
+//   script
+//     stage: test
+std::optional<Position> key_without_colon(const std::string& text, int line,
+                                          const Builder::Innermost& open) {
+  if (!open.is_mapping || open.is_flow) return std::nullopt;
+  const auto lines = base::split(text, '\n');
+  const auto column = static_cast<std::size_t>(open.begins.column - 1);
+  for (int at = line; at > open.begins.line; --at) {
+    const auto place = static_cast<std::size_t>(at - 1);
+    if (place >= lines.size()) return std::nullopt;
+    if (base::trim(lines[place]).empty()) continue;
+    const std::size_t indent = lines[place].find_first_not_of(' ');
+    if (indent < column) return std::nullopt;
+    if (indent == column && at < line) {
+      if (!lacks_colon(text, at, static_cast<int>(column) + 1)) return std::nullopt;
+      return Position{0, at, static_cast<int>(column) + 1};
+    }
+  }
+  return std::nullopt;
+}
+
+// yaml-cpp takes a tab for a space, and fails later for another reason.
+std::optional<int> tab_in_indentation(const std::string& text, int line) {
+  const std::size_t start = offset_of(text, line, 1);
+  for (std::size_t i = start; i < text.size() && (text[i] == ' ' || text[i] == '\t'); ++i) {
+    if (text[i] == '\t') return static_cast<int>(i - start) + 1;
+  }
+  return std::nullopt;
+}
+
+// libyaml tells where an alias, an anchor or a block scalar begins, yaml-cpp where it goes wrong.
+int start_of_token(std::string_view problem, const std::string& text, int line, int column) {
+  std::string_view marks;
+  if (problem.starts_with("alias")) marks = "*";
+  if (problem.starts_with("anchor")) marks = "&";
+  if (problem.ends_with("block scalar")) marks = "|>";
+  if (marks.empty()) return column;
+  const std::size_t first = offset_of(text, line, 1);
+  const std::size_t mark = text.find_last_of(marks, offset_of(text, line, column));
+  if (mark == std::string::npos || mark < first) return column;
+  return static_cast<int>(mark - first) + 1;
 }
 
 [[noreturn]] void fail_as_libyaml(const YAML::Exception& error, const Builder& builder,
@@ -318,19 +367,22 @@ std::optional<Position> key_without_colon(const std::string& text, int line, int
     fail("An alias referenced an unknown anchor: " + alias_at(text, line, column), line);
   }
   const auto open = builder.innermost();
+  check_last_quote(text, builder.last_scalar());
+  if (const auto tab = tab_in_indentation(text, line)) fail_at(std::string(kNoToken), line, *tab);
   const bool unexpected_end =
       error.msg.starts_with("end of ") || error.msg.starts_with("illegal flow end") ||
       (error.msg.starts_with("illegal block entry") && open && open->is_flow && open->is_mapping);
   if (unexpected_end && open) {
     fail_at(std::string(unexpected_in(*open)), open->begins.line, open->begins.column);
   }
-  if (error.msg.starts_with("illegal map value")) {
-    if (const auto key = key_without_colon(text, line, column)) {
-      fail_at("could not find expected ':' while scanning a simple key", key->line, key->column);
+  if (error.msg.starts_with("illegal map value") && open) {
+    if (const auto key = key_without_colon(text, line, *open)) {
+      fail_at(std::string(kNoColon), key->line, key->column);
     }
   }
   for (const Wording& wording : kWordings) {
-    if (error.msg.starts_with(wording.theirs)) fail_at(std::string(wording.ours), line, column);
+    if (!error.msg.starts_with(wording.theirs)) continue;
+    fail_at(std::string(wording.ours), line, start_of_token(wording.theirs, text, line, column));
   }
   if (error.msg.find("ecursion") != std::string::npos ||
       error.msg.find("depth") != std::string::npos) {
@@ -388,6 +440,11 @@ std::vector<Node> read_yaml(const std::string& text, int file, Budget& budget,
     fail_as_libyaml(error, builder, text);
   }
   check_last_quote(text, builder.last_scalar());
+  for (const Position& key : builder.valueless()) {
+    if (lacks_colon(text, key.line, key.column)) {
+      fail_at(std::string(kNoColon), key.line, key.column);
+    }
+  }
   return documents;
 }
 

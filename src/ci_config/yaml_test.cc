@@ -133,6 +133,13 @@ TEST(Yaml, ReadsReferences) {
   EXPECT_NE(error_of("a: !reference []"), "");
 }
 
+TEST(Yaml, TakesKeysWithoutAValue) {
+  for (const char* text : {"a:\n", "a: # b\n", "a :\n", "a:\t\n", "? a\n", "\"a b\":\n",
+                           "x:\n  a:\n  b: 1\n", "{a, b}\n", "a:\r\nb: 1\r\n", "größe:\n"}) {
+    EXPECT_EQ(error_of(text), "") << text;
+  }
+}
+
 struct Broken {
   std::string text;
   std::string message;
@@ -154,8 +161,28 @@ INSTANTIATE_TEST_SUITE_P(
                "(<unknown>): did not find expected key while parsing a block mapping at line 4 "
                "column 3"},
         Broken{"job:\n  script\n  stage: x\n",
+               "(<unknown>): mapping values are not allowed in this context at line 3 column 8"},
+        Broken{"a: 1\njob\n  script: x\n",
                "(<unknown>): could not find expected ':' while scanning a simple key at line 2 "
+               "column 1"},
+        Broken{"job:\n  a: 1\n  script\n    - x\n",
+               "(<unknown>): could not find expected ':' while scanning a simple key at line 3 "
                "column 3"},
+        Broken{"job:\n  a: 1\n  script\n\n  b: 1\n",
+               "(<unknown>): could not find expected ':' while scanning a simple key at line 3 "
+               "column 3"},
+        Broken{"a:\n\tscript: x\n",
+               "(<unknown>): found character that cannot start any token while scanning for the "
+               "next token at line 2 column 1"},
+        Broken{"a: {script: [x, 'y], b: c}\n",
+               "(<unknown>): found unexpected end of stream while scanning a quoted scalar at "
+               "line 1 column 17"},
+        Broken{"a: |x\n  y\n",
+               "(<unknown>): did not find expected comment or line break while scanning a block "
+               "scalar at line 1 column 4"},
+        Broken{"a: *\n",
+               "(<unknown>): did not find expected alphabetic or numeric character while scanning "
+               "an alias at line 1 column 4"},
         Broken{"job: {script: [x}, y]\n",
                "(<unknown>): did not find expected ',' or ']' while parsing a flow sequence at "
                "line 1 column 15"},
