@@ -144,16 +144,24 @@ class CiRun {
     return "local/" + std::filesystem::path(top).filename().string();
   }
 
+  // Makes it, and the groups that it is in, where they are not there.
+  Json id_of_group(const std::string& path) {
+    if (const auto found = gitlab_.find("/groups/" + GitlabClient::project(path)))
+      return (*found)["id"];
+    const auto slash = path.rfind('/');
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    Json group{{"name", name}, {"path", name}};
+    if (slash != std::string::npos) group["parent_id"] = id_of_group(path.substr(0, slash));
+    return gitlab_.post("/groups", group)["id"];
+  }
+
   Json make_project(const std::string& name, const std::string& main) {
     const auto slash = name.rfind('/');
     if (slash == std::string::npos)
       throw Error("Usage", "a project's name is group/project, not " + name);
-    const std::string group = name.substr(0, slash);
-    auto space = gitlab_.find("/groups/" + GitlabClient::project(group));
-    if (!space) space = gitlab_.post("/groups", {{"name", group}, {"path", group}});
     return gitlab_.post("/projects", {{"path", name.substr(slash + 1)},
                                       {"name", name.substr(slash + 1)},
-                                      {"namespace_id", (*space)["id"]},
+                                      {"namespace_id", id_of_group(name.substr(0, slash))},
                                       {"default_branch", main}});
   }
 

@@ -238,14 +238,14 @@ first: {stage: one, script: [echo first]}
 down:
   stage: two
   variables: {MODEL: tumour}
-  trigger: {project: team/below, strategy: depend}
+  trigger: {project: org/team/below, strategy: depend}
 """})
-    said = tree.ci("run", above, "--project", f"team/below={below}")
+    said = tree.ci("run", above, "--project", f"org/team/below={below}")
     assert said.returncode == 0, said.stdout + said.stderr
     assert "down › deep │ got tumour from pipeline\n" in said.stdout
     # The other repository's uncommitted changes are seen too, and its failure is this one's.
     tree.write(below, {".gitlab-ci.yml": "deep: {script: [echo now it fails, exit 1]}\n"})
-    failed = tree.ci("run", above, "--project", f"team/below={below}")
+    failed = tree.ci("run", above, "--project", f"org/team/below={below}")
     assert failed.returncode == 1
     assert "down › deep │ now it fails\n" in failed.stdout
     assert "✗ down  failed  downstream_pipeline_failed" in failed.stdout
