@@ -143,6 +143,27 @@ TEST_F(ExecutorTest, TakesATokenForRepetitionOnlyOnTheSameThing) {
   }
 }
 
+TEST_F(ExecutorTest, KeepsTheParallelismThatWasSetLast) {
+  create("Demo", {training("A")});
+  services_.fail("A", "AlgorithmError: no");
+  executor_->start();
+  const std::string arn = start("Demo");
+  ended(arn);
+  const auto with = [&](int most) {
+    return Json{{"PipelineExecutionArn", arn},
+                {"ParallelismConfiguration", {{"MaxParallelExecutionSteps", most}}}};
+  };
+  const auto loaded = [&] {
+    return store_.load({kAccount, arn.substr(arn.rfind('/') + 1)})->info.parallelism;
+  };
+
+  executions_->retry(kAccount, with(7));
+  ended(arn);
+  EXPECT_EQ(loaded(), 7);
+  executions_->update(kAccount, with(5));
+  EXPECT_EQ(loaded(), 5);
+}
+
 TEST_F(ExecutorTest, TakesResultsOnlyFromWhatHasEnded) {
   create("Demo", {training("A"), training("B", {"A"})});
   services_.hold("B");

@@ -233,10 +233,13 @@ std::unique_ptr<Run> PipelineStore::load(store::Reader& reader, const ExecutionK
     info.definition = definition(key.account, name, info.pipeline_version, stored->definition);
   }
   auto run = std::make_unique<Run>(new_run(std::move(info)));
+  const int parallelism = run->info.parallelism;
   reader.query(
       "select sequence, at, type, step, detail from pipeline_history where execution = ?"
       " order by sequence",
       {key.id}, [&](const store::Row& row) { apply(*run, event_of(row)); });
+  // UpdatePipelineExecution may have changed it since the last retry: it is not in the history.
+  run->info.parallelism = parallelism;
   return run;
 }
 
