@@ -17,6 +17,8 @@ constexpr const char* kNewest = "3.0.6";
 
 // Of one DAG, where a list is filtered or ordered; beyond them the oldest are left out.
 constexpr std::size_t kMostRuns = 10'000;
+// Names in one request, each of which is looked up.
+constexpr std::size_t kMostAsked = 1000;
 
 Json time(base::Millis at) { return at == 0 ? Json(nullptr) : Json(base::iso8601_millis(at)); }
 
@@ -190,7 +192,8 @@ RestAnswer Rest::dispatch(ApiVersion version, const RestRequest& request) {
     const bool listed = parts.size() == 4 && parts[3] == "list" && request.method == "POST";
     if (listed || (parts.size() == 3 && request.method == "GET")) return all_runs(version, request);
     const bool of_tasks = parts.size() == 6 && parts[3] == "~" && parts[4] == "taskInstances";
-    if (of_tasks && parts[5] == "list" && request.method == "POST") return all_tasks(request);
+    if (of_tasks && parts[5] == "list" && request.method == "POST")
+      return all_tasks(version, request);
     return failure(version, 405, "Method Not Allowed");
   }
   const auto pipeline = pipelines_.pipeline(request.account, dag);
@@ -277,9 +280,15 @@ RestAnswer Rest::all_runs(ApiVersion version, const RestRequest& request) {
   const Json body = base::try_parse_json(request.body).value_or(Json::object());
   const Json wanted = base::array_or_empty(body, "dag_ids");
   std::vector<std::string> dags;
-  for (const auto& dag : pipelines_.list(request.account)) {
-    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), dag.name) != wanted.end())
-      dags.push_back(dag.name);
+  if (wanted.empty()) {
+    for (const auto& dag : pipelines_.list(request.account)) dags.push_back(dag.name);
+  }
+  // Asked for one by one: a list reads the definitions of all, and jobs poll this.
+  if (wanted.size() > kMostAsked) return failure(version, 400, "more dag_ids than 1000");
+  for (const Json& name : std::set<Json>(wanted.begin(), wanted.end())) {
+    if (!name.is_string()) continue;
+    const auto dag = pipelines_.pipeline(request.account, name.get<std::string>());
+    if (dag && dag->name == name) dags.push_back(dag->name);
   }
   Parameters parameters = base::parse_query(request.query);
   if (body.is_object())
@@ -289,10 +298,12 @@ RestAnswer Rest::all_runs(ApiVersion version, const RestRequest& request) {
 
 // Of the runs that the body names: MWAA's own call takes paths of at most 64 characters, too few
 // for a long DAG name with a long run id.
-RestAnswer Rest::all_tasks(const RestRequest& request) {
+RestAnswer Rest::all_tasks(ApiVersion version, const RestRequest& request) {
   const Json body = base::try_parse_json(request.body).value_or(Json::object());
   const Json dags = base::array_or_empty(body, "dag_ids");
   const Json ids = base::array_or_empty(body, "dag_run_ids");
+  if (dags.size() * ids.size() > kMostAsked)
+    return failure(version, 400, "more runs are asked for than 1000");
   Json all = Json::array();
   for (const Json& dag : dags) {
     for (const Json& id : ids) {

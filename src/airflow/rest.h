@@ -46,7 +46,7 @@ class Rest {
                      const std::vector<std::string>& dags, const Parameters& parameters);
   RestAnswer dag_runs(ApiVersion version, const RestRequest& request, const std::string& dag);
   RestAnswer all_runs(ApiVersion version, const RestRequest& request);
-  RestAnswer all_tasks(const RestRequest& request);
+  RestAnswer all_tasks(ApiVersion version, const RestRequest& request);
   RestAnswer trigger(ApiVersion version, const RestRequest& request, const std::string& dag);
   RestAnswer tasks(ApiVersion version, const RestRequest& request, const Run& run,
                    const std::vector<std::string>& rest);

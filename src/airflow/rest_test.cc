@@ -223,6 +223,12 @@ TEST_F(RestTest, ListsAreChosenOrderedAndPaged) {
   EXPECT_EQ(listed(ask("POST", "/dags/~/dagRuns/list", R"({"states": ["failed"]})")), "d of 1");
   EXPECT_EQ(listed(ask("POST", "/dags/~/dagRuns/list", R"({"page_limit": 1, "page_offset": 1})")),
             "c of 4");
+  EXPECT_EQ(listed(ask("POST", "/dags/~/dagRuns/list",
+                       R"({"dag_ids": ["bad", "bad", "no", 5, "GOOD"]})")),
+            "d of 1");
+  const Json many{{"dag_ids", std::vector<std::string>(1001, "bad")}, {"dag_run_ids", {"d"}}};
+  EXPECT_EQ(ask("POST", "/dags/~/dagRuns/list", many.dump()).status, 400);
+  EXPECT_EQ(ask("POST", "/dags/~/dagRuns/~/taskInstances/list", many.dump()).status, 400);
   const auto dags = [&](const std::string& query) {
     const Json body = ask("GET", "/dags", "", ApiVersion::kOne, query).body;
     std::string text;
