@@ -128,7 +128,8 @@ class Watch {
   void add_jobs(const Json& project, const std::string& id, const Json& pipeline,
                 std::vector<Item>& items) {
     const std::string number = std::to_string(base::integer_or(pipeline, "id", 0));
-    const std::string title = base::text_or(pipeline, "name");  // by workflow:name, e.g. the model
+    // By workflow:name, e.g. the model.
+    const std::string title(base::trim(base::text_or(pipeline, "name")));
     const std::string place = base::text_or(project, "path_with_namespace") + " #" + number +
                               (title.empty() ? "" : " (" + title + ")");
     const std::string path = "/projects/" + id + "/pipelines/" + number;

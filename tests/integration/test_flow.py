@@ -264,6 +264,7 @@ def test_play_and_approve_together_deploy_once(flow):
     assert ended["status"] == "success", flow.mlops.trace(deploy)
     assert "endpoint tiny is InService" in flow.mlops.trace(deploy)
     assert "smoke test: 2 third" in flow.mlops.trace(deploy)
+    flow.job_of_third = deploy["id"]
     flow.in_service(b"2 third\n")
     assert list(flow.deployed().values()) == ["Succeeded"] * 2
     assert flow.versions()[version] == "Approved"
@@ -284,6 +285,19 @@ def test_playing_the_job_alone_deploys(flow):
     described = flow.sagemaker.describe_model_package(
         ModelPackageName=package["ModelPackageSummaryList"][0]["ModelPackageArn"])
     assert described["ApprovalDescription"].startswith("by root in http")
+
+
+def test_the_job_of_an_older_version_brings_it_back(flow):
+    """Its deployment was over long ago, and the run of that name is there already."""
+    newest = flow.mlops.jobs(flow.downstream())["deploy"]
+    for job, answer in ((flow.job_of_third, b"2 third\n"), (newest["id"], b"2 fourth\n")):
+        again = flow.mlops.post(f"jobs/{job}/retry")
+        ended = wait_for(lambda: (found := flow.mlops.get(f"jobs/{again['id']}"))["status"] in
+                         ("success", "failed") and found, "the end of the job", 60)
+        assert ended["status"] == "success", flow.mlops.trace(again)
+        flow.in_service(answer)
+    assert "was started before" in flow.mlops.trace(again)
+    assert list(flow.deployed().values()) == ["Succeeded"] * 5
 
 
 def test_the_schedule_trains_again(flow):
