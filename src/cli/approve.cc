@@ -73,18 +73,41 @@ Json find_package(wire::ServiceClient& services, const std::string& model,
   throw Error("NotFound", message);
 }
 
+// The figures beside those of the version that the model's endpoint serves.
+void print_figures(wire::ServiceClient& services, const Json& package) {
+  const auto now = ship::metrics_of_package(services, package);
+  if (!now) return;
+  const std::string group = base::text_or(package, "ModelPackageGroupName");
+  const Json live = ship::live_package(services, group).value_or(Json::object());
+  const bool other =
+      base::text_or(live, "ModelPackageGroupName") == group &&
+      base::text_or(live, "ModelPackageArn") != base::text_or(package, "ModelPackageArn");
+  const std::string version =
+      base::text_or(base::object_or_empty(live, "CustomerMetadataProperties"), "version",
+                    std::to_string(base::integer_or(live, "ModelPackageVersion", 0)));
+  const auto before = other ? ship::metrics_of_package(services, live) : std::nullopt;
+  for (const ship::Difference& figure : ship::compare(*now, before)) {
+    std::cout << "  " << figure.metric << " " << figure.now;
+    if (figure.live)
+      std::cout << "   live " << *figure.live << " (" << version << ")   " << std::showpos
+                << figure.now - *figure.live << std::noshowpos;
+    std::cout << "\n";
+  }
+}
+
 void print_evidence(wire::ServiceClient& services, const Json& package) {
   const Json& metadata = base::object_or_empty(package, "CustomerMetadataProperties");
   std::cout << base::text_or(package, "ModelPackageGroupName") << " "
             << base::text_or(metadata, "version") << "  commit "
             << base::text_or(metadata, "commit").substr(0, 12) << "  image "
-            << base::text_or(metadata, "imageDigest").substr(0, 19) << "\n";
-  const Json& quality =
-      base::object_or_empty(base::object_or_empty(package, "ModelMetrics"), "ModelQuality");
-  const std::string report = base::text_or(base::object_or_empty(quality, "Statistics"), "S3Uri");
-  if (!report.starts_with("s3://")) return;
-  for (const auto& [name, value] : ship::metrics_at(services, report))
-    std::cout << "  " << name << " " << value << "\n";
+            << base::text_or(metadata, "imageDigest").substr(0, 19) << "  data "
+            << base::text_or(metadata, "dataDigest").substr(0, 19) << "\n";
+  try {
+    print_figures(services, package);
+  } catch (const Error& error) {
+    // It may be rejected all the same, or approved by who knows the figures otherwise.
+    std::cout << "  its figures cannot be read: " << error.message() << "\n";
+  }
 }
 
 std::string said(const std::string& comment) { return comment.empty() ? "" : ": " + comment; }

@@ -11,38 +11,6 @@
 namespace slipway::ship {
 namespace {
 
-// The model package behind the endpoint that is live now.
-std::optional<Json> live_package(ShipContext& context) {
-  auto& services = context.services;
-  const auto endpoint = services.call_if_exists(
-      "sagemaker", "DescribeEndpoint", {{"EndpointName", context.spec.name}}, "Could not find");
-  if (!endpoint || !endpoint->contains("EndpointConfigName")) return std::nullopt;
-  const auto config = services.call_if_exists(
-      "sagemaker", "DescribeEndpointConfig",
-      {{"EndpointConfigName", (*endpoint)["EndpointConfigName"]}}, "Could not find");
-  if (!config) return std::nullopt;
-  const auto model = services.call_if_exists(
-      "sagemaker", "DescribeModel",
-      {{"ModelName", (*config)["ProductionVariants"][0]["ModelName"]}}, "Could not find");
-  if (!model) return std::nullopt;
-  const std::string package =
-      base::text_or(base::object_or_empty(*model, "PrimaryContainer"), "ModelPackageName");
-  if (package.empty()) return std::nullopt;
-  return services.call_if_exists("sagemaker", "DescribeModelPackage",
-                                 {{"ModelPackageName", package}}, "does not exist");
-}
-
-// By its evaluation report, or by what an earlier release wrote into its metadata.
-std::optional<Metrics> metrics_of_package(wire::ServiceClient& services, const Json& package) {
-  const Json& quality =
-      base::object_or_empty(base::object_or_empty(package, "ModelMetrics"), "ModelQuality");
-  const std::string report = base::text_or(base::object_or_empty(quality, "Statistics"), "S3Uri");
-  if (report.starts_with("s3://")) return metrics_at(services, report);
-  Metrics metrics = from_metadata(base::object_or_empty(package, "CustomerMetadataProperties"));
-  if (metrics.empty()) return std::nullopt;
-  return metrics;
-}
-
 std::string figure(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.4f", value);
@@ -87,9 +55,38 @@ void carry_figures(ShipContext& context) {
 
 }  // namespace
 
+std::optional<Json> live_package(wire::ServiceClient& services, const std::string& name) {
+  const auto endpoint = services.call_if_exists("sagemaker", "DescribeEndpoint",
+                                                {{"EndpointName", name}}, "Could not find");
+  if (!endpoint || !endpoint->contains("EndpointConfigName")) return std::nullopt;
+  const auto config = services.call_if_exists(
+      "sagemaker", "DescribeEndpointConfig",
+      {{"EndpointConfigName", (*endpoint)["EndpointConfigName"]}}, "Could not find");
+  if (!config) return std::nullopt;
+  const auto model = services.call_if_exists(
+      "sagemaker", "DescribeModel",
+      {{"ModelName", (*config)["ProductionVariants"][0]["ModelName"]}}, "Could not find");
+  if (!model) return std::nullopt;
+  const std::string package =
+      base::text_or(base::object_or_empty(*model, "PrimaryContainer"), "ModelPackageName");
+  if (package.empty()) return std::nullopt;
+  return services.call_if_exists("sagemaker", "DescribeModelPackage",
+                                 {{"ModelPackageName", package}}, "does not exist");
+}
+
+std::optional<Metrics> metrics_of_package(wire::ServiceClient& services, const Json& package) {
+  const Json& quality =
+      base::object_or_empty(base::object_or_empty(package, "ModelMetrics"), "ModelQuality");
+  const std::string report = base::text_or(base::object_or_empty(quality, "Statistics"), "S3Uri");
+  if (report.starts_with("s3://")) return metrics_at(services, report);
+  Metrics metrics = from_metadata(base::object_or_empty(package, "CustomerMetadataProperties"));
+  if (metrics.empty()) return std::nullopt;
+  return metrics;
+}
+
 std::string register_stage(ShipContext& context) {
   ShipState& state = context.state;
-  if (const auto live = live_package(context)) {
+  if (const auto live = live_package(context.services, context.spec.name)) {
     state.live_metrics = metrics_of_package(context.services, *live);
     state.live_version =
         base::text_or(base::object_or_empty(*live, "CustomerMetadataProperties"), "version", "?");

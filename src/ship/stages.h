@@ -109,6 +109,11 @@ void prepare_pipelines(ShipContext& context);
 std::map<std::string, std::string> training_parameters_of(const ShipContext& context);
 // The figures of the evaluation report at "s3://…".
 Metrics metrics_at(wire::ServiceClient& services, const std::string& report_uri);
+// The version that an endpoint serves now, as DescribeModelPackage tells it.
+std::optional<Json> live_package(wire::ServiceClient& services, const std::string& endpoint);
+// A version's figures, by its evaluation report or else by its metadata. Throws where the report
+// cannot be read.
+std::optional<Metrics> metrics_of_package(wire::ServiceClient& services, const Json& package);
 
 // The stages, one function each.
 std::string validate_stage(ShipContext& context);

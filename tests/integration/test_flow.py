@@ -239,6 +239,7 @@ def test_a_rejected_version_is_never_deployed(flow):
     assert flow.versions() == {"1.0.0": "Approved", "1.1.0": "PendingManualApproval"}
     done = flow.server.slipway("reject", "tiny", "1.1.0", "--comment", "too slow")
     assert done.returncode == 0, done.stderr
+    assert "accuracy 0.5   live 0.5 (1.0.0)   +0" in done.stdout
     assert flow.versions()["1.1.0"] == "Rejected"
     deploy = flow.mlops.jobs(flow.downstream())["deploy"]
     flow.mlops.post(f"jobs/{deploy['id']}/play")
