@@ -142,6 +142,11 @@ bool asks_for_approval(const Json& input) {
   return base::text_or(input, "ModelApprovalStatus") == "Approved";
 }
 
+bool replaces_material(const Json& document, const Json& input) {
+  return input.contains("InferenceSpecification") && document.contains("InferenceSpecification") &&
+         input["InferenceSpecification"] != document["InferenceSpecification"];
+}
+
 // What was looked at must be what goes live.
 void check_unchanged(const Json& document, const Json& material) {
   const std::vector<std::string> changes =
@@ -264,6 +269,12 @@ Json Models::update_package(const wire::Caller& caller, const Json& input) {
     const std::string before = package->status;
     package->modified = clock_.now();
     const bool newly_approved = asks_for_approval(input) && before != "Approved";
+    const bool replaced = replaces_material(package->document, resolved);
+    if (newly_approved && replaced) {
+      throw Error("ConflictException", "The model package " + arn +
+                                           " cannot be approved by the request that changes its "
+                                           "InferenceSpecification. Register a new version.");
+    }
     if (newly_approved && !other_material) {
       check_unchanged(package->document, material);
       // What came after its registration is signed now, and fixed from here on.
@@ -271,6 +282,10 @@ Json Models::update_package(const wire::Caller& caller, const Json& input) {
     }
     update_package_document(package->document, resolved, caller, package->modified);
     if (other_material) package->document["Evidence"].update(material);
+    // The figures are those of what was evaluated.
+    if (replaced)
+      for (const char* member : {"Metrics", "Live", "Difference"})
+        package->document["Evidence"].erase(member);
     package->status = base::text_or(package->document, "ModelApprovalStatus");
     store::update(transaction, *package);
     append_events(transaction, *package, approval_events(before, package->status));

@@ -86,6 +86,19 @@ def test_a_model_from_an_approved_version_and_not_from_another(sagemaker, image)
         ModelName="from-package")["PrimaryContainer"]["ModelPackageName"] == arn
 
 
+def test_nothing_is_approved_by_the_request_that_changes_it(server, sagemaker, image):
+    other = server.push_image("team/model", "2.0.0", {"/opt/a.txt": "b"}, entrypoint=["/bin/true"])
+    sagemaker.create_model_package_group(ModelPackageGroupName="changed")
+    arn = sagemaker.create_model_package(ModelPackageGroupName="changed",
+                                         InferenceSpecification=inference(image))["ModelPackageArn"]
+    approve = lambda image: sagemaker.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Approved", InferenceSpecification=inference(image))
+    fails(lambda: approve(other), "ConflictException", "by the request that changes its")
+    assert sagemaker.describe_model_package(
+        ModelPackageName=arn)["ModelApprovalStatus"] == "PendingManualApproval"
+    approve(image)
+
+
 def test_lists_page_and_filter(sagemaker, image):
     for number in range(23):
         sagemaker.create_model(ModelName=f"page-{number:02}", PrimaryContainer={"Image": image})
