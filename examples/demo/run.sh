@@ -17,12 +17,8 @@ git_in_models() { git -C "$models" -c user.name=demo -c user.email=demo@localhos
 
 if [ "${1:-}" = stop ]; then
   [ -d "$data" ] || { echo "nothing to stop"; exit 0; }
-  eval "$(sw env)"
-  for model in tumour diabetes; do
-    .venv/bin/aws sagemaker delete-endpoint --endpoint-name "$model" 2>/dev/null || true
-    "$python" examples/demo/wait_until_deleted.py "$model"
-  done
-  sw down
+  # Also where the server is gone already: its containers may be left.
+  sw down --all
   exit 0
 fi
 
@@ -30,6 +26,8 @@ if curl -fs "http://127.0.0.1:$port/healthz" >/dev/null 2>&1; then
   echo "something answers on port $port already: ./dev demo stop, or set SLIPWAY_DEMO_PORT" >&2
   exit 1
 fi
+# What a demo that was cut short has left running goes before its files.
+if [ -f "$data/server.json" ]; then sw down --all; fi
 rm -rf "$work"
 mkdir -p "$work"
 
