@@ -191,7 +191,8 @@ void Deliverer::keep_up() {
   const base::Millis now = clock_.now();
   {
     const std::lock_guard lock(mutex_);
-    if (now < next_upkeep_) return;
+    // Further ahead: the clock was wrong.
+    if (now < next_upkeep_ && next_upkeep_ - now <= kUpkeepPause) return;
     next_upkeep_ = now + kUpkeepPause;
   }
   database_.write([&](store::Transaction& transaction) { expire(transaction, now); });

@@ -161,6 +161,23 @@ TEST_F(DelivererTest, ThreadsDeliverWhatIsAdded) {
   EXPECT_EQ(stored("a").state, DeliveryState::kDelivered);
 }
 
+TEST_F(DelivererTest, AClockThatWasAheadDelaysNothingForLong) {
+  constexpr base::Millis kYear = 365 * 24LL * 3600 * 1000;
+  clock_.advance(kYear);
+  down_ = {"x"};
+  add("a", "x");
+  deliver_all();
+  EXPECT_EQ(tried_.size(), 1u);
+  clock_.advance(-kYear);
+  down_.clear();
+  add("b", "x");
+  deliver_all();
+  EXPECT_EQ(stored("b").state, DeliveryState::kDelivered) << "the destination is not paused";
+  database_->write([&](store::Transaction& transaction) { expire(transaction, clock_.now()); });
+  deliver_all();
+  EXPECT_EQ(stored("a").state, DeliveryState::kDelivered);
+}
+
 TEST_F(DelivererTest, UpkeepRemovesWhatIsOld) {
   constexpr base::Millis kDay = 24LL * 3600 * 1000;
   Message message;

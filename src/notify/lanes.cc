@@ -8,6 +8,11 @@ namespace slipway::notify {
 namespace {
 // A lane that works again is noticed within a minute.
 constexpr base::Millis kLongestLanePause = 60'000;
+
+// A pause that is longer was reckoned while the clock was wrong.
+bool is_ahead(base::Millis moment, base::Millis now) {
+  return moment > now && moment - now <= kLongestLanePause;
+}
 }  // namespace
 
 Lanes::Lanes(std::size_t at_once, std::chrono::milliseconds first_pause,
@@ -37,7 +42,7 @@ std::vector<std::string> Lanes::blocked(base::Millis now) const {
   std::vector<std::string> result(closed_.begin(), closed_.end());
   for (const auto& [name, lane] : lanes_) {
     const std::size_t most = lane.failures > 0 ? 1 : at_once_;
-    if (lane.running >= most || lane.not_before > now) result.push_back(name);
+    if (lane.running >= most || is_ahead(lane.not_before, now)) result.push_back(name);
   }
   return result;
 }
@@ -45,7 +50,8 @@ std::vector<std::string> Lanes::blocked(base::Millis now) const {
 std::optional<base::Millis> Lanes::next(base::Millis now) const {
   std::optional<base::Millis> result;
   for (const auto& [name, lane] : lanes_)
-    if (lane.not_before > now && (!result || lane.not_before < *result)) result = lane.not_before;
+    if (is_ahead(lane.not_before, now) && (!result || lane.not_before < *result))
+      result = lane.not_before;
   return result;
 }
 

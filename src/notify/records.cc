@@ -10,6 +10,7 @@ constexpr base::Millis kDeliveredLife = 3 * kDay;
 constexpr base::Millis kWaitingLife = 14 * kDay;
 constexpr base::Millis kDeadLife = 30 * kDay;
 constexpr base::Millis kMemoryLife = 90 * kDay;
+constexpr base::Millis kLongestDelay = kDay / 24;  // between two attempts
 
 constexpr const char* kSubscriptionColumns =
     "id, account, topic, arn, topic_arn, protocol, endpoint, confirmed, authenticate, attributes,"
@@ -290,6 +291,9 @@ void expire(store::Transaction& transaction, base::Millis now) {
       "update notify_deliveries set state = ?, finished = ?, error = 'waited for two weeks'"
       " where state = ? and created < ?",
       {number(DeliveryState::kDead), now, number(DeliveryState::kWaiting), now - kWaitingLife});
+  // No pause is that long: the clock was ahead when it was reckoned.
+  transaction.execute("update notify_deliveries set due = ? where state = ? and due > ?",
+                      {now, number(DeliveryState::kWaiting), now + kLongestDelay});
   transaction.execute("delete from notify_subscriptions where confirmed = 0 and asked < ?",
                       {now - kConfirmationLife});
   transaction.execute(
