@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "forge/git.h"
@@ -56,6 +57,33 @@ TEST_F(ForgeTest, MovesARefWhoseLockAKilledServerHasLeft) {
   EXPECT_EQ(ref_value(repository.directory(), "refs/pipelines/1"), kNoCommit);
   leave_lock("refs/pipelines/2", std::chrono::hours(0));
   EXPECT_THROW(repository.keep("refs/pipelines/2", first.id), Error) << "somebody is at it";
+}
+
+TEST_F(ForgeTest, RemovesWhatKilledPushesAndCommitsHaveLeft) {
+  namespace fs = std::filesystem;
+  const Project project = make_project("p");
+  const Commit commit = commit_file(project.id, "a", "1");
+  const fs::path repository = forge_->repository(project.id).directory();
+  const auto leave = [&](const char* name, std::chrono::hours age) {
+    fs::create_directories(repository / name);
+    std::ofstream(repository / name / "pack") << "half";
+    fs::last_write_time(repository / name, fs::file_time_type::clock::now() - age);
+    return repository / name;
+  };
+  const fs::path push = leave("objects/tmp_objdir-incoming-abc", std::chrono::hours(2));
+  const fs::path change = leave("commit-0123", std::chrono::hours(2));
+  const fs::path living = leave("objects/tmp_objdir-incoming-def", std::chrono::hours(0));
+
+  forge_->start();
+
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while ((fs::exists(push) || fs::exists(change)) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(fs::exists(push));
+  EXPECT_FALSE(fs::exists(change));
+  EXPECT_TRUE(fs::exists(living));
+  EXPECT_EQ(forge_->repository(project.id).resolve("main"), commit.id);
 }
 
 }  // namespace

@@ -30,26 +30,36 @@ std::string read_line(const fs::path& path) {
   return std::string(base::trim(store::read_file(path, 64u << 10)));
 }
 
-bool is_old_lock(const fs::directory_entry& entry) {
+// No git that lives writes there any more.
+bool is_old(const fs::directory_entry& entry) {
   std::error_code gone;
   const auto written = entry.last_write_time(gone);
-  return !gone && entry.path().extension() == ".lock" &&
-         fs::file_time_type::clock::now() - written > kGitTime;
+  return !gone && fs::file_time_type::clock::now() - written > kGitTime;
 }
 
-// A git that was cut off by the machine's end left them, and they would block their refs.
-void remove_old_locks(const fs::path& repository) {
+bool is_old_lock(const fs::directory_entry& entry) {
+  return entry.path().extension() == ".lock" && is_old(entry);
+}
+
+// What was cut off by the machine's end: locks, which would block their refs, what a push had
+// brought until then, which may be large, and the places of commits that were made through the API.
+void remove_leavings(const fs::path& repository) {
   std::vector<fs::path> old;
   for (const fs::directory_entry& entry : fs::directory_iterator(repository)) {
-    if (is_old_lock(entry)) old.push_back(entry.path());
+    const bool workshop = entry.path().filename().string().starts_with("commit-");
+    if (is_old_lock(entry) || (workshop && is_old(entry))) old.push_back(entry.path());
   }
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(repository / "refs")) {
     if (is_old_lock(entry)) old.push_back(entry.path());
   }
+  for (const fs::directory_entry& entry : fs::directory_iterator(repository / "objects")) {
+    const bool quarantine = entry.path().filename().string().starts_with("tmp_objdir-");
+    if (quarantine && is_old(entry)) old.push_back(entry.path());
+  }
   for (const fs::path& path : old) {
     std::error_code gone;
-    fs::remove(path, gone);
-    log(Level::kWarning, "an old lock of git was removed", {{"path", path.string()}});
+    fs::remove_all(path, gone);
+    log(Level::kWarning, "what an old git has left was removed", {{"path", path.string()}});
   }
 }
 
@@ -145,7 +155,7 @@ void ForgeState::tidy_repositories() const {
     if (!id || entry.path().extension() != ".git") continue;
     const auto found = database.read([&](Reader& reader) { return find_project(reader, *id); });
     if (!found) continue;
-    remove_old_locks(entry.path());
+    remove_leavings(entry.path());
     if (read_line(entry.path() / "HEAD") != "ref: refs/heads/" + found->default_branch) {
       point_head(entry.path(), found->default_branch);
     }
