@@ -232,7 +232,7 @@ TEST_F(CiTest, ShowsWhatIsWrongWithAConfiguration) {
   EXPECT_EQ(status(pipeline), "failed");
   ASSERT_FALSE(pipeline.yaml_errors.empty());
   EXPECT_THAT(lines_, Contains(HasSubstr("invalid configuration")));
-  EXPECT_THAT(lines_, Contains("    .gitlab-ci.yml:2: " + pipeline.yaml_errors.front()));
+  EXPECT_THAT(lines_, Contains("    .gitlab-ci.yml:1: " + pipeline.yaml_errors.front()));
   EXPECT_THAT(ci_->jobs_of(pipeline.id), IsEmpty());
 }
 

@@ -313,6 +313,12 @@ TEST(Errors, SayWhereTheyAre) {
   EXPECT_EQ(result.error_places[0].line, 5);
 }
 
+TEST(Errors, OfCollectionsAreAtTheirKeys) {
+  const Result result = compiled("a:\n  script: x\nb:\n  stage: test\n");
+  ASSERT_EQ(result.error_places.size(), 1u);
+  EXPECT_EQ(result.error_places[0].line, 3);
+}
+
 TEST(Errors, SayWhereTheyAreInIncludedFiles) {
   FakeProjects projects;
   projects.files["@"]["ci/a.yml"] = "a:\n  script: x\n  foo: y\n";

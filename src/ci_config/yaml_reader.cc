@@ -169,6 +169,8 @@ class Builder final : public YAML::EventHandler {
       parent.key.reset();
       if (!parent.merges || !merge(parent, node)) {
         member.value = std::move(node);
+        // A collection is known by its key's line: its own may be the next one.
+        if (!member.value.is_scalar()) member.value.position = parent.key_at;
         put(parent, std::move(member));
       }
     }

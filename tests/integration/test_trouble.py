@@ -86,7 +86,7 @@ BROKEN = {
         "jobs:build config contains unknown keys: scripts", 3),
     "no script": (
         "build:\n  stage: build\n",
-        "jobs build config should implement the script:, run:, or trigger: keyword", 2),
+        "jobs build config should implement the script:, run:, or trigger: keyword", 1),
     "a cycle of extends": (
         "a: {extends: b, script: [x]}\nb: {extends: a, script: [x]}\n",
         "a: circular dependency detected in `extends`", 1),
