@@ -68,6 +68,22 @@ TEST_F(PermissionsTest, AScheduleShowsItsVariablesToWhoeverMayChangeThem) {
   }
 }
 
+TEST_F(PermissionsTest, APipelineShowsItsVariablesToWhoeverStartedItAndMaintainers) {
+  const forge::Id id = make_project("started", {{".gitlab-ci.yml", "a: {script: [x]}\n"}});
+  call("POST", at(id, "/repository/branches"), {{"branch", "work"}, {"ref", "main"}});
+  const std::string maintainer = member(id, "maintainer", 40);
+  const std::string starter = member(id, "starter", 30);
+  const std::string developer = member(id, "developer", 30);
+  const Json variable{{"key", "KEY"}, {"value", "its secret"}};
+  const Answer made = call_with(starter, "POST", at(id, "/pipeline"),
+                                {{"ref", "work"}, {"variables", Json::array({variable})}});
+  ASSERT_EQ(made.status, 201) << made.text;
+  const std::string path = at(id, "/pipelines/" + made.body["id"].dump() + "/variables");
+  for (const std::string& token : {token_, maintainer, starter})
+    EXPECT_THAT(call_with(token, "GET", path).text, HasSubstr("its secret"));
+  EXPECT_EQ(call_with(developer, "GET", path).status, 403);
+}
+
 TEST_F(PermissionsTest, OnlyWhoeverMayRunARefSaysHowItsCommitsDo) {
   const forge::Id id = make_project("statuses", {{"README", "x"}});
   call("POST", at(id, "/repository/branches"), {{"branch", "work"}, {"ref", "main"}});

@@ -161,8 +161,11 @@ net::Response bridges(Call& call) {
 
 net::Response variables(Call& call) {
   const forge::Project project = call.project(Access::kDeveloper);
+  const ci::Pipeline found = call.pipeline(project);
+  // What somebody started it with may be secret.
+  if (found.user != call.user().user.id && call.access(project) < Access::kMaintainer) forbidden();
   const Presenter present = presenter(call);
-  return list(call, call.pipeline(project).variables,
+  return list(call, found.variables,
               [&](const ci::Variable& variable) { return present.variable(variable); });
 }
 
