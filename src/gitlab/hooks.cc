@@ -65,8 +65,11 @@ net::Response create(Call& call) {
 
 net::Response edit(Call& call) {
   const forge::Project project = call.project(Access::kMaintainer);
-  Hook changed = hook_of(call, project);
+  const Hook before = hook_of(call, project);
+  Hook changed = before;
   apply(call.parameters, changed);
+  // Whoever sends it elsewhere may not be who knows the token.
+  if (changed.url != before.url && !call.parameters.has("token")) changed.token.clear();
   // Whoever changes a hook that was given up wants to try it again.
   changed = after_success(std::move(changed));
   call.services.webhooks.store().update(changed);

@@ -121,5 +121,27 @@ TEST_F(PermissionsTest, AProjectsTokenIsForThatProjectAlone) {
   EXPECT_EQ(call("GET", at(id, "/members")).body, Json::array());  // root owns the namespace
 }
 
+TEST_F(PermissionsTest, AHooksTokenGoesNowhereElse) {
+  const forge::Id id = make_project("hooked");
+  const auto stored = [&] {
+    std::string token;
+    database_->read([&](store::Reader& reader) {
+      reader.query("select document from gitlab_hooks", {}, [&](const store::Row& row) {
+        token = base::text_or(base::parse_json(row.text(0), "hook"), "token");
+      });
+    });
+    return token;
+  };
+  const Json made =
+      call("POST", at(id, "/hooks"), {{"url", "http://ci.example/"}, {"token", "secret"}}).body;
+  const std::string path = at(id, "/hooks/" + made["id"].dump());
+  call("PUT", path, {{"url", "http://ci.example/"}, {"job_events", true}});
+  EXPECT_EQ(stored(), "secret");
+  call("PUT", path, {{"url", "http://mine.example/"}, {"token", "mine"}});
+  EXPECT_EQ(stored(), "mine");
+  EXPECT_EQ(call("PUT", path, {{"url", "http://other.example/"}}).status, 200);
+  EXPECT_EQ(stored(), "");
+}
+
 }  // namespace
 }  // namespace slipway::gitlab
