@@ -88,7 +88,8 @@ std::optional<Identity> Forge::authenticate(std::string_view token) const {
     identity = Identity{.user = *owner,
                         .kind = TokenKind::kAccess,
                         .scopes = stored->scopes,
-                        .only_project = stored->project};
+                        .only_project = stored->project,
+                        .token = stored->id};
   });
   const auto often = std::chrono::milliseconds(kNoteUse).count();
   if (identity && stored->last_used.value_or(0) + often <= now) {

@@ -83,6 +83,7 @@ struct Identity {
   std::optional<Id> only_project;  // of a project access token
   std::optional<Id> job;           // of a job token; job_project is its project
   std::optional<Id> job_project;
+  std::optional<Id> token;  // of an access token
   bool may(const std::string& scope) const {
     return scopes.contains("api") || scopes.contains(scope);
   }

@@ -51,18 +51,17 @@ net::Response own_tokens(Call& call) {
   return list(call, all, [&](const auto& token) { return present.access_token(token); });
 }
 
-// The token that this request was sent with. Among several of the same rights it is the one that
-// was used last: this one.
-net::Response this_token(Call& call) {
+// The token that this request was sent with.
+forge::AccessToken this_token(const Call& call) {
   const forge::Identity& identity = call.user();
-  std::optional<forge::AccessToken> best;
-  for (const forge::AccessToken& token : call.forge().tokens(identity.user.id)) {
-    if (token.revoked || token.scopes != identity.scopes || token.project != identity.only_project)
-      continue;
-    if (!best || token.last_used.value_or(0) > best->last_used.value_or(0)) best = token;
+  for (forge::AccessToken& token : call.forge().tokens(identity.user.id)) {
+    if (token.id == identity.token) return std::move(token);
   }
-  if (!best) not_found("Personal access token");
-  return json(200, presenter(call).access_token(*best));
+  not_found("Personal access token");
+}
+
+net::Response show_this(Call& call) {
+  return json(200, presenter(call).access_token(this_token(call)));
 }
 
 std::pair<forge::AccessToken, bool> token_of_path(const Call& call) {
@@ -85,6 +84,11 @@ void revoke_whole(const Call& call, const forge::AccessToken& token) {
   call.forge().revoke_token(token.id);
   if (token.project)
     call.forge().set_member(*token.project, /*of_project=*/true, token.user, Access::kNone);
+}
+
+net::Response revoke_this(Call& call) {
+  revoke_whole(call, this_token(call));
+  return no_content();
 }
 
 net::Response revoke(Call& call) {
@@ -164,7 +168,8 @@ net::Response revoke_project_token(Call& call) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/personal_access_tokens", Who::kUser, Scope::kReadApi, own_tokens},
-    {"GET", "/personal_access_tokens/self", Who::kUser, Scope::kReadApi, this_token},
+    {"GET", "/personal_access_tokens/self", Who::kUser, Scope::kReadApi, show_this},
+    {"DELETE", "/personal_access_tokens/self", Who::kUser, Scope::kApi, revoke_this},
     {"GET", "/personal_access_tokens/:token_id", Who::kUser, Scope::kReadApi, token},
     {"DELETE", "/personal_access_tokens/:token_id", Who::kUser, Scope::kApi, revoke},
     {"POST", "/users/:user_id/personal_access_tokens", Who::kAdmin, Scope::kApi, create_for_user},

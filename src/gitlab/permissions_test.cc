@@ -121,6 +121,22 @@ TEST_F(PermissionsTest, AProjectsTokenIsForThatProjectAlone) {
   EXPECT_EQ(call("GET", at(id, "/members")).body, Json::array());  // root owns the namespace
 }
 
+TEST_F(PermissionsTest, ATokenKnowsItself) {
+  const auto [user, first] = make_user("mia");
+  forge::AccessToken same;
+  same.name = "second";
+  same.user = user;
+  same.scopes = {"api"};
+  const auto [second, text] = forge_->create_token(same);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(call_with(text, "GET", "/personal_access_tokens/self").body["name"], "second");
+    EXPECT_EQ(call_with(first, "GET", "/personal_access_tokens/self").body["name"], "test");
+  }
+  EXPECT_EQ(call_with(text, "DELETE", "/personal_access_tokens/self").status, 204);
+  EXPECT_EQ(call_with(text, "GET", "/user").status, 401);
+  EXPECT_EQ(call_with(first, "GET", "/user").status, 200);
+}
+
 TEST_F(PermissionsTest, AHooksTokenGoesNowhereElse) {
   const forge::Id id = make_project("hooked");
   const auto stored = [&] {
