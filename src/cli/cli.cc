@@ -57,6 +57,7 @@ int run_command_line(int argc, char** argv) {
   add_init(parser, globals, run);
   add_watch(parser, globals, run);
   add_approve(parser, globals, run);
+  add_decision(parser, globals, run);
   add_ci(parser, globals, run);
   add_notices(parser, globals, run);
   add_git_credential(parser, globals, run);

@@ -34,6 +34,7 @@ void add_package(CLI::App& parser, const Globals& globals, Run& run);
 void add_logs(CLI::App& parser, const Globals& globals, Run& run);
 void add_init(CLI::App& parser, const Globals& globals, Run& run);
 void add_watch(CLI::App& parser, const Globals& globals, Run& run);
+void add_decision(CLI::App& parser, const Globals& globals, Run& run);
 void add_approve(CLI::App& parser, const Globals& globals, Run& run);  // and reject
 void add_ci(CLI::App& parser, const Globals& globals, Run& run);       // lint and run
 void add_notices(CLI::App& parser, const Globals& globals, Run& run);

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import BINARY, ROOT, wait_for
@@ -65,6 +67,36 @@ def test_deciding_twice_and_otherwise(registered):
     again = decide("approve", "tiny", "1.0.0")
     assert again.startswith("approved; its deployment was started before (")
     assert "start-pipeline-execution --pipeline-name tiny-deployment" in again
+
+
+def test_who_decided_is_told_and_waited_for(registered):
+    sagemaker = registered.client("sagemaker")
+    first = sagemaker.list_model_packages(ModelPackageGroupName="tiny")["ModelPackageSummaryList"][0]
+    like = sagemaker.describe_model_package(ModelPackageName=first["ModelPackageArn"])
+    sagemaker.create_model_package_group(ModelPackageGroupName="waited")
+    sagemaker.create_model_package(
+        ModelPackageGroupName="waited", ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification=like["InferenceSpecification"],
+        CustomerMetadataProperties={"version": "2.0.0"})
+    undecided = registered.slipway("decision", "waited", "2.0.0", "--wait", "1")
+    assert undecided.returncode == 3 and undecided.stdout.splitlines()[-1] == (
+        "nobody has decided yet: slipway approve waited 2.0.0, or slipway reject")
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(registered.slipway, "decision", "waited", "1", "--wait", "120")
+        done = registered.slipway("reject", "waited", "1", "--comment", "not yet")
+        assert done.returncode == 0, done.stderr
+        told = waiting.result()
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert re.fullmatch(r"rejected by arn:aws:iam::123456789012:root at \d{4}-\S+Z: not yet",
+                        told.stdout.splitlines()[-1]), told.stdout
+
+    assert registered.slipway("approve", "waited", "1", "--comment", "now").returncode == 0
+    told = registered.slipway("decision", "waited", "2.0.0", "--json")
+    decision = json.loads(told.stdout)
+    assert told.returncode == 0
+    assert (decision["status"], decision["comment"]) == ("Approved", "now")
+    assert decision["by"] == "arn:aws:iam::123456789012:root"
 
 
 def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
