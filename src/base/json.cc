@@ -1,8 +1,7 @@
 #include "base/json.h"
 
-#include <algorithm>
-
 #include "base/error.h"
+#include "base/json_depth.h"
 
 template class nlohmann::basic_json<>;
 
@@ -15,38 +14,14 @@ const Json* member(const Json& object, std::string_view key) {
   return found == object.end() ? nullptr : &*found;
 }
 
-// Levels of lists and objects in each other. What nests deeper is no JSON here: values are copied
-// and written by recursion, and what nests without end would not fit a thread's stack.
+// Levels of lists and objects in each other. No client's documents come near it; what nests deeper
+// is no JSON here.
 constexpr std::size_t kDeepest = 512;
-
-bool opens(char c) { return c == '{' || c == '['; }
-
-bool is_too_deep(std::string_view text) {
-  // Nearly every text has too few of them to nest so deep, which is quick to see.
-  const auto opening = std::count_if(text.begin(), text.end(), opens);
-  if (static_cast<std::size_t>(opening) <= kDeepest) return false;
-  std::size_t depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (opens(c)) {
-      if (++depth > kDeepest) return true;
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
 
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view what) {
-  if (is_too_deep(text)) {
+  if (nests_deeper(text, kDeepest)) {
     throw Error("ParseError",
                 std::string(what) + " nests deeper than " + std::to_string(kDeepest) + " levels");
   }
@@ -59,7 +34,7 @@ Json parse_json(std::string_view text, std::string_view what) {
 }
 
 std::optional<Json> try_parse_json(std::string_view text) {
-  if (is_too_deep(text)) return std::nullopt;
+  if (nests_deeper(text, kDeepest)) return std::nullopt;
   Json value = Json::parse(text, nullptr, false);
   if (value.is_discarded()) return std::nullopt;
   return value;

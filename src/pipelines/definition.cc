@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json_depth.h"
 #include "base/strings.h"
 
 namespace slipway::pipelines {
@@ -49,27 +50,6 @@ constexpr std::array<std::string_view, 8> kVariables{
 
 [[noreturn]] void refuse(const std::string& what) {
   throw Error("ValidationException", "Unable to parse pipeline definition. " + what);
-}
-
-// Before the text is parsed: what nests without end would not fit a thread's stack.
-void check_depth(std::string_view text) {
-  std::size_t depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDeepest) {
-        refuse("It nests deeper than " + std::to_string(kDeepest) + " levels.");
-      }
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
-    }
-  }
 }
 
 bool is_name(std::string_view text, std::size_t longest) {
@@ -415,7 +395,8 @@ Definition parse_definition(std::string_view text, Reading reading) {
     refuse("It has " + std::to_string(text.size()) + " bytes, more than " +
            std::to_string(kLargestDefinition) + ".");
   }
-  check_depth(text);
+  if (base::nests_deeper(text, kDeepest))
+    refuse("It nests deeper than " + std::to_string(kDeepest) + " levels.");
   const auto json = base::try_parse_json(text);
   if (!json || !json->is_object()) refuse("It is not a JSON object.");
   const std::string version = text_or(*json, "Version");
