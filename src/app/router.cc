@@ -13,6 +13,27 @@ bool is_signed(const net::RequestHead& head) {
          head.query().find("AWSAccessKeyId=") != std::string_view::npos;
 }
 
+// A person who follows the address of a project. Programs do not ask for HTML, and an unsigned
+// request for an object would be refused anyway.
+bool asks_for_project(const net::Request& request) {
+  const std::string_view path = request.path();
+  // "//host" and, for browsers, "/\host" would lead to another server.
+  const bool stays_here =
+      path.find("//") == std::string_view::npos && path.find('\\') == std::string_view::npos;
+  return request.method == "GET" && !is_signed(request) && stays_here &&
+         path.find('/', 1) < path.size() - 1 &&
+         request.headers.get("Accept").find("text/html") != std::string_view::npos;
+}
+
+// Whether there is such a project is told to who logs in there.
+net::Response to_pipelines(const net::Request& request) {
+  std::string path(request.path());
+  while (path.ends_with('/')) path.pop_back();
+  net::Response response = net::plain(302, "see the project's pipelines\n");
+  response.headers.set("Location", path + "/-/pipelines");
+  return response;
+}
+
 net::Response starting() {
   net::Response response = net::plain(503, "starting\n");
   response.headers.set("Retry-After", "1");
@@ -48,6 +69,7 @@ net::Response Router::handle(net::Request request) {
     return net::plain(200, "ok\n");
   if (net::Handler* room = room_of(request)) return room->handle(std::move(request));
   if (functions::Functions::takes(path)) return rooms_.functions.download(request);
+  if (asks_for_project(request)) return to_pipelines(request);
   return rooms_.api.handle(std::move(request));
 }
 

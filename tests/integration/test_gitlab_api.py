@@ -1,6 +1,7 @@
 """GitLab's API as its clients use it: python-gitlab, and curl as CI scripts do."""
 
 import base64
+import http.client
 import io
 import subprocess
 import zipfile
@@ -429,6 +430,24 @@ def test_pages(server, token, built):
     assert "building main with hello" in job.text
     key, secret = server.keys
     assert requests.get(page, auth=(key, secret), timeout=30).status_code == 200
+
+
+def test_a_projects_address_leads_a_browser_to_its_pages(server, token, built):
+    project, _ = built
+    browser = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    shown = requests.get(project.web_url + "/", auth=("any", token), headers=browser, timeout=30)
+    assert shown.url == project.web_url + "/-/pipelines"
+    assert shown.status_code == 200 and "text/html" in shown.headers["Content-Type"]
+    # To who does not log in it says as much of a project that is not there.
+    for address in (project.web_url, server.endpoint + "/no/where"):
+        assert requests.get(address, headers=browser, timeout=30).status_code == 401
+    # To no other server, and no program is led astray.
+    for path in ("//example.org/x", "/\\\\example.org/x", "/a//b"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", path, headers=browser)
+        assert connection.getresponse().status == 403, path
+        connection.close()
+    assert requests.get(project.web_url, timeout=30).status_code == 403
 
 
 def test_survives_a_crash(own_server):
