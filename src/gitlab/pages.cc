@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "ci/decide.h"
 #include "gitlab/artifacts.h"
+#include "gitlab/environments_page.h"
 #include "gitlab/failure.h"
 #include "gitlab/html.h"
 #include "gitlab/identify.h"
@@ -44,7 +45,7 @@ std::optional<Place> place_of(std::string_view path) {
   const bool known = place.is({"pipelines"}) || place.is({"pipelines", "#"}) ||
                      place.is({"jobs", "#"}) || place.is({"jobs", "#", "raw"}) ||
                      place.is({"jobs", "#", "artifacts", "download"}) ||
-                     place.is({"merge_requests", "#"});
+                     place.is({"merge_requests", "#"}) || place.is({"environments"});
   return known ? std::optional(place) : std::nullopt;
 }
 
@@ -99,11 +100,12 @@ class Pages {
               "</code></td><td>" + escaped(each.source) + "</td><td>" + time_text(each.created) +
               "</td></tr>";
     }
-    const std::string body =
+    std::string body =
         rows.empty() ? "<p>No pipeline yet.</p>"
                      : "<table><tr><th>Status</th><th>Pipeline</th><th>Ref</th><th>Commit</th>"
                        "<th>Source</th><th>Created</th></tr>" +
                            rows + "</table>";
+    body += "<p>" + link("/" + project.full_path + "/-/environments", "Environments") + "</p>";
     return html_response(200, "Pipelines of " + project.full_path, body, false);
   }
 
@@ -253,6 +255,7 @@ net::Response page(Services& services, const net::RequestHead& head) {
   const forge::Project project = call.project_with_jobs();
   Pages pages(call);
   if (place->is({"pipelines"})) return pages.pipelines(project);
+  if (place->is({"environments"})) return environments_page(call, project, pages.suffix());
   if (place->parts.front() == "merge_requests") {
     call.path["iid"] = place->parts[1];
     return merge_request_page(call, project, pages.suffix());

@@ -1,7 +1,7 @@
 #pragma once
 
 // The pages behind the links in a push's lines: a project's pipelines, one pipeline, one job, one
-// merge request.
+// merge request; and the project's environments.
 //
 // Server-rendered, without scripts, read-only. Asks for a login (a token by ?private_token= or
 // PRIVATE-TOKEN, or the browser's prompt: any user name with a token, or an access key with its
@@ -14,8 +14,8 @@
 
 namespace slipway::gitlab {
 
-// …/-/pipelines, …/-/pipelines/<id>, …/-/merge_requests/<iid>, …/-/jobs/<id>, …/-/jobs/<id>/raw,
-// …/-/jobs/<id>/artifacts/download
+// …/-/pipelines, …/-/pipelines/<id>, …/-/environments, …/-/merge_requests/<iid>, …/-/jobs/<id>,
+// …/-/jobs/<id>/raw, …/-/jobs/<id>/artifacts/download
 bool is_page(std::string_view path);
 // Never throws: what goes wrong is a page, too.
 net::Response page_response(Services& services, const net::RequestHead& head);

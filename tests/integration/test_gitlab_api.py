@@ -359,7 +359,7 @@ def test_test_reports(reported):
     assert [suite["build_ids"] for suite in summary.test_suites] == [[ids["unit"]], [ids["broken"]]]
 
 
-def test_deployments_and_resource_groups(reported):
+def test_deployments_and_resource_groups(server, token, reported):
     project, pipeline = reported
     assert pipeline.status == "success"
     deployment = project.deployments.list(environment="production", get_all=True)[0]
@@ -367,6 +367,14 @@ def test_deployments_and_resource_groups(reported):
     assert project.deployments.get(deployment.id).environment["external_url"] == "https://example.com"
     environment = project.environments.list(name="production", get_all=True)[0]
     assert project.environments.get(environment.id).last_deployment["id"] == deployment.id
+    pages = project.web_url + "/-/"
+    assert pages + "environments" in requests.get(
+        pages + "pipelines", auth=("any", token), timeout=30).text.replace('href="/', f'href="{server.endpoint}/')
+    shown = requests.get(pages + "environments", auth=("any", token), timeout=30)
+    assert shown.status_code == 200
+    for words in ("production", 'href="https://example.com"', f"/-/jobs/{deployment.deployable['id']}",
+                  pipeline.sha[:8]):
+        assert words in shown.text, words
     group = project.resource_groups.get("live/eu")
     assert group.process_mode == "unordered"
     group.process_mode = "oldest_first"
