@@ -99,6 +99,15 @@ def test_who_decided_is_told_and_waited_for(registered):
     assert decision["by"] == "arn:aws:iam::123456789012:root"
 
 
+@pytest.mark.parametrize("sender", ["nobody", "a@b\r\nBcc: c@d", "Team <team@example.org>"])
+def test_a_sender_that_no_mail_server_takes(tmp_path, sender):
+    result = subprocess.run([BINARY, "--data", tmp_path / "data", "up", "--smtp-from", sender],
+                            capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode != 0
+    assert "the sender is an address alone, such as slipway@example.org" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_name_that_cannot_be_makes_nothing(server, tmp_path):
     result = server.slipway("init", "new-team/no!", "--directory", tmp_path / "made")
     assert result.returncode == 1

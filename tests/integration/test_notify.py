@@ -317,6 +317,30 @@ def test_functions_are_called_where_their_policy_lets(server):
     wait_for(lambda: f"got hello Notification {topic}" in lines(), "the function's line")
 
 
+def test_every_dead_letter_is_listed_and_sent_again(own_server):
+    sns = own_server.client("sns")
+    topic = sns.create_topic(Name="refused")["TopicArn"]
+    # Without a permission: what it refuses is given up at once.
+    sns.subscribe(TopicArn=topic, Protocol="lambda",
+                  Endpoint="arn:aws:lambda:us-east-1:123456789012:function:nobody")
+    for batch in range(12):
+        sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[
+            {"Id": str(each), "Message": f"{batch}-{each}"} for each in range(10)])
+
+    def letters():
+        told = own_server.slipway("notices", "list", "--json")
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)["DeadLetters"]
+
+    first = wait_for(lambda: found if len(found := letters()) == 120 else None,
+                     "every message among the dead letters")
+    sent = own_server.slipway("notices", "resend", "--all")
+    assert (sent.returncode, sent.stdout) == (0, "120 on their way again\n"), sent.stderr
+    last = max(each["GivenUp"] for each in first)
+    wait_for(lambda: len(found := letters()) == 120 and min(each["GivenUp"] for each in found) > last,
+             "the second refusal of each")
+
+
 def test_a_receiver_that_was_down_gets_everything_after_a_crash(own_server, web):
     sns = own_server.client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
