@@ -326,6 +326,19 @@ TEST_F(CaretakerTest, RemovesWhatAProjectThatIsGoneHasLeft) {
   }
 }
 
+TEST_F(CaretakerTest, RemovesTheSecretsOfAProjectThatNeverRanAnything) {
+  const forge::Project gone = make_project("idle");
+  ci_->set_variable(Owner::kProject, gone.id, {.variable = {.key = "KEY", .value = "secret"}},
+                    true);
+  forge_->remove_project(gone.id);
+
+  die_and_come_back();  // before the project's end was told
+  ci_->start();
+
+  EXPECT_TRUE(eventually([&] { return open_tasks() == 0; }));
+  EXPECT_TRUE(ci_->variables(Owner::kProject, gone.id).empty());
+}
+
 TEST_F(CaretakerTest, LetsARunnerGoOnWithoutTheJobsOfAProjectThatIsGone) {
   const forge::Project gone = make_project("gone");
   push(gone, {{".gitlab-ci.yml", kOne}});

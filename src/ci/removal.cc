@@ -43,8 +43,11 @@ void record_removed(const Workshop& workshop, Id project) {
 void record_all_removed(const Workshop& workshop) {
   std::set<Id> known;
   workshop.database.read([&](store::Reader& reader) {
-    reader.query("select project from ci_pipelines union select project from ci_schedules", {},
-                 [&](const store::Row& row) { known.insert(row.integer(0)); });
+    reader.query(
+        "select project from ci_pipelines union select project from ci_schedules union "
+        "select project from ci_triggers union "
+        "select owner_id from ci_variables where owner = 'project'",
+        {}, [&](const store::Row& row) { known.insert(row.integer(0)); });
   });
   for (const Id project : known) {
     if (!workshop.forge.project(project)) record_removed(workshop, project);
