@@ -49,11 +49,18 @@ std::string host_and_port(const std::string& address, std::uint16_t port) {
 
 bool is_wildcard(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
 
+std::string local_address(const std::string& address) {
+  if (address == "0.0.0.0") return "127.0.0.1";
+  return address == "::" ? "::1" : address;
+}
+
 std::string local_url(const std::string& address, std::uint16_t port) {
-  const std::string reached = address == "0.0.0.0" ? "127.0.0.1"
-                              : address == "::"    ? "::1"
-                                                   : address;
-  return "http://" + host_and_port(reached, port);
+  return "http://" + host_and_port(local_address(address), port);
+}
+
+std::string tls_host_of(const std::string& url) {
+  constexpr std::string_view kScheme = "https://";
+  return url.starts_with(kScheme) ? url.substr(kScheme.size()) : "";
 }
 
 std::string external_url(const std::string& text) {

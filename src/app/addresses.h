@@ -11,7 +11,10 @@ namespace slipway::app {
 // "127.0.0.1:4700", "[::1]:4700".
 std::string host_and_port(const std::string& address, std::uint16_t port);
 
-// "http://127.0.0.1:4700": a server that listens on every address is reached by loopback here.
+// Where this machine's programs reach a server that listens on `address`: on every address by
+// loopback.
+std::string local_address(const std::string& address);
+// "http://127.0.0.1:4700".
 std::string local_url(const std::string& address, std::uint16_t port);
 
 bool is_wildcard(const std::string& address);
@@ -21,6 +24,8 @@ bool is_wildcard(const std::string& address);
 // build addresses from the root.
 std::string external_url(const std::string& text);
 
+// "ml.example.org:8443" of "https://ml.example.org:8443"; nothing of a plain URL.
+std::string tls_host_of(const std::string& url);
 // "ml.example.org" of "https://ml.example.org:8443".
 std::string host_of_url(const std::string& url);
 

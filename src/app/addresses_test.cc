@@ -36,6 +36,11 @@ INSTANTIATE_TEST_SUITE_P(Addresses, Refused,
                                          "https://a b", "https://[fd00::7", "https://[fd00::7]x",
                                          "https://ml.example.org?x", "https://ml.example.org\r\n"));
 
+TEST(Addresses, FindsWhoIsCalledByTls) {
+  EXPECT_EQ(tls_host_of("https://ml.example.org:8443"), "ml.example.org:8443");
+  EXPECT_EQ(tls_host_of("http://ml.example.org:8443"), "");
+}
+
 TEST(Addresses, FindsTheHostForTheCertificate) {
   EXPECT_EQ(host_of_url("https://ml.example.org:8443"), "ml.example.org");
   EXPECT_EQ(host_of_url("http://[fd00::7]:4700"), "fd00::7");

@@ -241,7 +241,11 @@ class Slipway final : public App {
   airflow::AirflowOptions airflow_options() {
     airflow::AirflowOptions options;
     options.region = options_.region;
-    options.web_server = [this] { return tls_host_; };
+    // Clients of MWAA speak TLS to it.
+    options.web_server = [this] {
+      const std::string external = tls_host_of(external_url_);
+      return external.empty() ? tls_host_ : external;
+    };
     return options;
   }
 
@@ -284,7 +288,7 @@ class Slipway final : public App {
     options.certificate = certificates_.server;
     options.key = certificates_.server_key;
     tls_ = net::TlsFront::start(options);
-    tls_host_ = host_and_port(options_.address, tls_->port());
+    tls_host_ = host_and_port(local_address(options_.address), tls_->port());
   }
 
   // What needs the address that the server listens on, from the ground up.

@@ -1,5 +1,6 @@
 """A server that people and other machines call by another address than it listens on."""
 
+import json
 import os
 import socket
 import subprocess
@@ -32,6 +33,10 @@ def test_this_machine_reaches_it_by_loopback(named):
     server, _ = named
     assert server.endpoint == f"http://127.0.0.1:{server.port}"
     assert requests.get(server.endpoint + "/healthz", timeout=10).text == "ok\n"
+    told = json.loads((server.data / "server.json").read_text())
+    assert told["tlsEndpoint"].startswith("https://127.0.0.1:")
+    assert requests.get(told["tlsEndpoint"] + "/healthz", verify=told["caBundle"],
+                        timeout=10).text == "ok\n"
 
 
 def test_answers_name_the_external_url(named, tmp_path):
@@ -45,6 +50,8 @@ def test_answers_name_the_external_url(named, tmp_path):
 
     created = server.client("ecr").create_repository(repositoryName="team/model")
     assert created["repository"]["repositoryUri"] == f"{external.removeprefix('https://')}/team/model"
+    web_server = server.client("mwaa", inject_host_prefix=False).create_cli_token(Name="slipway")
+    assert web_server["WebServerHostname"] == external.removeprefix("https://")
     token = server.client("ecr").get_authorization_token()["authorizationData"][0]
     assert token["proxyEndpoint"] == external
 
