@@ -42,6 +42,10 @@ std::string person_of(const Json& package) {
       "Arn");
 }
 
+std::string how_to_decide(const DecisionOptions& options) {
+  return "slipway approve " + options.model + " " + options.version + ", or slipway reject";
+}
+
 void print(const DecisionOptions& options, const Json& package) {
   const std::string status = status_of(package);
   const bool decided = status != kUndecided;
@@ -58,8 +62,7 @@ void print(const DecisionOptions& options, const Json& package) {
     std::cout << base::lower(status) << " by " << person_of(package) << " at " << time_of(package)
               << (comment.empty() ? "" : ": " + comment) << "\n";
   } else {
-    std::cout << "nobody has decided yet: slipway approve " << options.model << " "
-              << options.version << ", or slipway reject\n";
+    std::cout << "nobody has decided yet: " << how_to_decide(options) << "\n";
   }
 }
 
@@ -70,12 +73,19 @@ int show(const Globals& globals, const DecisionOptions& options) {
   wire::ServiceClient services(http, clock, {session.endpoint, session.region, session.key});
   Json package = find_package(services, options.model, options.version);
   if (!options.json) print_evidence(services, package);
+  if (!options.json && options.wait > 0 && status_of(package) == kUndecided)
+    std::cout << "waits up to " << options.wait << " s for " << how_to_decide(options) << std::endl;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(options.wait);
   // The package's own name: another training of the same version is another decision.
   const Json name{{"ModelPackageName", base::text_or(package, "ModelPackageArn")}};
   while (status_of(package) == kUndecided && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(kPause);
-    package = services.call("sagemaker", "DescribeModelPackage", name);
+    try {
+      package = services.call("sagemaker", "DescribeModelPackage", name);
+    } catch (const Error& error) {
+      // A job outlives a restart of the server, and so does its wait.
+      if (error.code() != "ConnectionError" && error.status() != 503) throw;
+    }
   }
   print(options, package);
   const std::string status = status_of(package);

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import BINARY, ROOT, wait_for
@@ -82,14 +81,18 @@ def test_who_decided_is_told_and_waited_for(registered):
     assert undecided.returncode == 3 and undecided.stdout.splitlines()[-1] == (
         "nobody has decided yet: slipway approve waited 2.0.0, or slipway reject")
 
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(registered.slipway, "decision", "waited", "1", "--wait", "120")
+    with subprocess.Popen([BINARY, "--data", registered.data, "decision", "waited", "1", "--wait", "120"],
+                          stdout=subprocess.PIPE, text=True, env=registered.environment) as waiting:
+        while not waiting.stdout.readline().startswith("waits up to 120 s for slipway approve waited 1"):
+            assert waiting.poll() is None
+        registered.kill()  # the wait outlives it
+        registered.start()
         done = registered.slipway("reject", "waited", "1", "--comment", "not yet")
         assert done.returncode == 0, done.stderr
-        told = waiting.result()
-    assert told.returncode == 1, told.stdout + told.stderr
+        told, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1, told
     assert re.fullmatch(r"rejected by arn:aws:iam::123456789012:root at \d{4}-\S+Z: not yet",
-                        told.stdout.splitlines()[-1]), told.stdout
+                        told.splitlines()[-1]), told
 
     assert registered.slipway("approve", "waited", "1", "--comment", "now").returncode == 0
     told = registered.slipway("decision", "waited", "2.0.0", "--json")
